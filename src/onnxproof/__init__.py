@@ -1,0 +1,1 @@
+"""A PyTorch model becomes a registered ONNX model version that carries its proof."""
