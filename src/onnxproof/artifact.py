@@ -13,22 +13,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Artifact(BaseModel):
-    """A file as it was when it was written."""
+    """A file below a work folder, as it was when it was written.
+
+    The path is relative, so that a record says the same on every machine.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path
+    path: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     size_bytes: int = Field(ge=0)
 
     @classmethod
-    def of(cls, path: Path) -> Artifact:
-        """Describe the file at ``path``, read once from start to end."""
-        return cls(path=path, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+    def of(cls, folder: str | Path, path: str) -> Artifact:
+        """Describe the file at ``path`` below ``folder``, read once from start to end."""
+        file = Path(folder, path)
+        return cls(path=path, sha256=sha256_of(file), size_bytes=file.stat().st_size)
 
-    def unchanged(self) -> bool:
-        """Whether the file still holds the bytes that were described."""
-        return self.path.is_file() and sha256_of(self.path) == self.sha256
+    def unchanged(self, folder: str | Path) -> bool:
+        """Whether the file below ``folder`` still holds the bytes that were described."""
+        file = Path(folder, self.path)
+        return file.is_file() and sha256_of(file) == self.sha256
 
 
 def sha256_of(path: Path) -> str:

@@ -36,10 +36,16 @@ Result = TypeVar("Result")
 
 POLL_SECONDS: Final = 0.05
 LOG_TAIL_LINES: Final = 20
-PRELOAD: Final = ("torch", "torch.onnx", "torch.export", "onnx", "onnxproof.records")
+PRELOAD: Final = ("torch", "torch._dynamo", "torch.onnx", "onnx", "onnxscript", "onnxproof.records")
 """Not onnxruntime: its import starts a thread, and a fork copies only the thread that forks."""
 
 _start_lock = threading.Lock()
+
+
+class _Answer(NamedTuple):
+    """What the stage returned; None is a result too."""
+
+    result: object
 
 
 class _Failure(NamedTuple):
@@ -81,13 +87,16 @@ def run_in_child(
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
     log.parent.mkdir(parents=True, exist_ok=True)
+    say(failed.stage, log.stem)
     arguments = (stage, request, sender, str(log), dict(os.environ))
     process = context.Process(target=_serve, args=arguments, name=stage.__name__)
     with _start_lock, _light_main():
         process.start()
     sender.close()
     try:
-        return _await_answer(process, receiver, failed, limits, log)
+        answer: Result = _await_answer(process, receiver, failed, limits, log)
+        process.join(timeout=1)  # a clean end gives back its semaphores; tqdm, in torch, has one
+        return answer
     finally:
         _kill_tree(process)
         receiver.close()
@@ -130,8 +139,8 @@ def _await_answer(
             raise answer
         elif isinstance(answer, _Failure):
             raise fail("error", f"failed: {answer.text}")
-        elif answer is not None:
-            return answer  # type: ignore[no-any-return]
+        elif isinstance(answer, _Answer):
+            return answer.result  # type: ignore[return-value]
         if time.monotonic() > deadline:
             raise fail(
                 "timeout",
@@ -194,7 +203,7 @@ def _serve(
     answer: object
     try:
         with listen(sender.send):
-            answer = stage(request)
+            answer = _Answer(stage(request))
     except OnnxproofError as error:
         answer = error
     except BaseException as error:

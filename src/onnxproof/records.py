@@ -7,9 +7,9 @@ and a change of shape here is a change of ``SCHEMA_VERSION``.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from onnxproof.artifact import Artifact
 from onnxproof.spec import Spec, Strategy
@@ -19,6 +19,10 @@ SCHEMA_VERSION: Final = 1
 Outcome = Literal["passed", "failed", "skipped", "not_reached"]
 Simplifier = Literal["none", "onnxsim"]
 Status = Literal["proven", "unchanged", "refused", "failed"]
+Difference = Annotated[
+    float, WithJsonSchema({"anyOf": [{"type": "number"}, {"const": "Infinity"}]})
+]
+"""JSON has no infinity, so it is written as that string; an output that is NaN is as far off."""
 
 
 class Record(BaseModel):
@@ -113,11 +117,11 @@ class OutputParity(Record):
     name: str
     dtype: str
     samples: int
-    max_abs_diff: float
-    max_rel_diff: float
+    max_abs_diff: Difference
+    max_rel_diff: Difference
     mismatched: int  # elements with |onnx - torch| > atol + rtol * |torch|
     elements: int
-    atol: float  # the smallest that any sample was held to
+    atol: float
     rtol: float
     worst_set: str  # the test_data_set of max_abs_diff
     worst_index: tuple[int, ...]
@@ -164,7 +168,7 @@ class Latency(Record):
     threads: int
     samples: int
     p50_ms: float
-    p90_ms: float
+    p90_ms: float | None  # None below ten samples
     min_ms: float
     mean_ms: float
 
@@ -187,6 +191,19 @@ class BenchmarkResult(Record):
         for ratio in ratios:
             product *= ratio
         return product ** (1 / len(ratios)) if ratios else None
+
+
+class Ladder(Record):
+    """Every rung that was tried, and the candidate that stands; None when none was proven."""
+
+    attempts: tuple[Attempt, ...]
+    chosen: Candidate | None = None
+    benchmark: BenchmarkResult | None = None
+
+    @property
+    def check(self) -> CheckResult | None:
+        """The verdicts on the chosen candidate."""
+        return next((each.check for each in self.attempts if each.chosen), None)
 
 
 class Versions(Record):

@@ -1,0 +1,188 @@
+"""The public functions: what the command line does, from Python and without Prefect.
+
+They raise the errors of ``onnxproof.errors`` and read the same environment as the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from onnxproof.records import (
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    ExportOutcome,
+    Loaded,
+    Proof,
+    Registration,
+    Work,
+)
+from onnxproof.settings import Settings, apply_environment, read_settings, require_servers
+from onnxproof.spec import Spec, Strategy
+
+if TYPE_CHECKING:
+    from onnxproof.doctor import Finding
+    from onnxproof.plan import Plan
+    from onnxproof.verify import Replay
+
+
+def export_model(
+    model: str | Path | Spec,
+    *,
+    overrides: Sequence[str] = (),
+    inputs: Mapping[str, str] | None = None,
+    dims: Mapping[str, tuple[int, int]] | None = None,
+    allow: Sequence[str] = (),
+    promote: Literal["auto", "never"] | None = None,
+    force: bool = False,
+) -> ExportOutcome:
+    """Export a model, prove the file, register it: the chain of the flow, without Prefect.
+
+    Args:
+        model: A spec, a spec file, a name of the catalog, or ``module:callable`` with ``inputs``.
+        overrides: Values of the spec to replace, ``a.b=value`` each.
+        inputs: Input name to a line such as ``"float32[batch, 3, 224, 224]"``.
+        dims: Dim name to its smallest and largest size.
+        allow: Packages whose code may be loaded, besides those of ``ONNXPROOF_ALLOW``.
+        promote: Whether a proven version becomes champion; None does what the spec says.
+        force: Prove and register again although nothing has changed.
+
+    Raises:
+        BadInput: The spec, a file or an argument cannot be used.
+        StageError: A stage did not finish.
+        Refused: A gate said no; nothing was registered.
+        ServerUnreachable: MLflow does not answer.
+    """
+    from onnxproof.plan import make_plan, override_lines
+
+    settings = _settings(allow)
+    require_servers(settings)
+    lines = [*override_lines(inputs, dims), *overrides]
+    if promote is not None:
+        lines.append(f"promote={promote}")
+    named = model if isinstance(model, Spec) else str(model)
+    return _run_plan(make_plan(named, lines, settings, local_code=True), force=force)
+
+
+def first_spec(
+    factory: str,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    dims: Mapping[str, tuple[int, int]] | None = None,
+    allow: Sequence[str] = (),
+) -> str:
+    """YAML of a spec for ``module:callable``, whose forward was seen to run with it.
+
+    Raises:
+        SourceError: The factory's code is not there, or is not allowed.
+        LoadError: The factory failed, or forward took none of the inputs that were tried.
+    """
+    from onnxproof import probe
+
+    ranges = {name: {"min": low, "max": high} for name, (low, high) in (dims or {}).items()}
+    settings = _settings(allow)
+    return probe.first_spec(factory, inputs or {}, (str(Path.cwd()),), settings.allow, dims=ranges)
+
+
+def verify_model(model: str, *, provider: str = "CPUExecutionProvider") -> Replay:
+    """Replay a model's proof on this machine.
+
+    Args:
+        model: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, or a folder that holds the proof.
+        provider: Execution provider, by its full name.
+
+    Raises:
+        ProofRefused: The numbers are not those of the proof.
+    """
+    from onnxproof.verify import verify
+
+    _settings()
+    return verify(model, provider=provider)
+
+
+def show_model(model: str) -> tuple[Proof, Registration | None]:
+    """A model's proof, and where it is registered; for a folder the proof alone."""
+    from onnxproof.proof import read_proof
+    from onnxproof.tracking import describe
+
+    if (path := Path(model, "proof.json")).is_file():
+        return read_proof(path), None
+    _settings()
+    return describe(model)
+
+
+def examine_machine() -> tuple[Finding, ...]:
+    """What works here and what does not: versions, execution providers, servers, folders."""
+    from onnxproof.doctor import examine
+
+    return examine(read_settings())
+
+
+class _Calls:
+    """The stages that the ladder calls, as plain functions."""
+
+    def __init__(self, plan: Plan, work: Work, loaded: Loaded) -> None:
+        self.spec, self.work, self.loaded = plan.spec, work, loaded
+
+    def export(self, strategy: Strategy) -> Candidate:
+        from onnxproof.export import export_onnx
+
+        return export_onnx(self.spec, self.work, self.loaded, strategy)
+
+    def simplify(self, candidate: Candidate) -> Candidate:
+        from onnxproof.simplify import simplify
+
+        return simplify(self.spec, self.work, self.loaded, candidate)
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        from onnxproof.check import check_candidate
+
+        return check_candidate(self.spec, self.work, self.loaded, candidate)
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        from onnxproof.benchmark import measure
+
+        return measure(self.spec, self.work, candidates)
+
+
+def _run_plan(plan: Plan, *, force: bool) -> ExportOutcome:
+    from onnxproof import outcome, tracking
+    from onnxproof.child import prepare_children
+    from onnxproof.ladder import climb
+    from onnxproof.load import load_source
+    from onnxproof.proof import conclude
+    from onnxproof.workspace import discard_work
+
+    if not force and plan.key is not None and (ended := _unchanged(plan, plan.key)):
+        return ended
+    prepare_children()
+    with plan.working() as work:
+        loaded = load_source(plan.spec, work)
+        key = plan.key_of(loaded)
+        if not force and plan.key is None and (ended := _unchanged(plan, key)):
+            discard_work(work)
+            return ended
+        ladder = climb(plan.spec, _Calls(plan, work, loaded))
+        proof = conclude(plan.spec, work, key, loaded, ladder)
+        registration = tracking.register(proof, Path(work.folder))
+        registration = tracking.promote(registration, plan.spec.promote)
+    return outcome.proven(proof, registration, Path(work.folder))
+
+
+def _unchanged(plan: Plan, key: str) -> ExportOutcome | None:
+    from onnxproof import outcome, tracking
+
+    found = tracking.find_version(plan.spec.name, key)
+    if found is None:
+        return None
+    registration = tracking.promote(found, plan.spec.promote)
+    return outcome.unchanged(key, registration, plan.settings.home)
+
+
+def _settings(allow: Sequence[str] = ()) -> Settings:
+    settings = read_settings()
+    apply_environment(settings)
+    return replace(settings, allow=(*settings.allow, *allow))

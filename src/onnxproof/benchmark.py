@@ -1,0 +1,173 @@
+"""Time PyTorch and every proven candidate on the same inputs, in turn, in one process.
+
+A machine's speed drifts over seconds, so the contenders take turns in shuffled rounds: what slows
+one round slows all of them, and the ratio of medians holds where the milliseconds do not.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from onnxproof.child import run_in_child
+from onnxproof.errors import BenchmarkError
+from onnxproof.grid import Sizes, example_sizes
+from onnxproof.inputs import Feed
+from onnxproof.progress import say
+from onnxproof.records import BenchmarkResult, Candidate, Latency, Verdict, Work
+from onnxproof.spec import BenchmarkSpec, Spec
+
+EAGER: Final = "pytorch eager"
+WARMUP_CALLS: Final = 3
+WARMUP_SECONDS: Final = 0.2
+MAX_ROUNDS: Final = 10_000
+FEWEST_FOR_P90: Final = 10
+
+
+class BenchmarkRequest(NamedTuple):
+    """What the child gets."""
+
+    spec: Spec
+    work: Work
+    candidates: tuple[Candidate, ...]
+
+
+class Contender(NamedTuple):
+    """Something to time: given a feed, ``prepare`` gives a call without arguments."""
+
+    label: str
+    provider: str
+    prepare: Callable[[Feed], Callable[[], object]]
+
+
+def measure(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+    """Latency of PyTorch eager and of each candidate on each provider, at each point of ``at``.
+
+    Raises:
+        BenchmarkError: A required provider is not there, or the child failed.
+    """
+    return run_in_child(
+        measure_in_child,
+        BenchmarkRequest(spec, work, candidates),
+        failed=BenchmarkError,
+        limits=spec.limits,
+        log=Path(work.path("logs", "benchmark.log")),
+    )
+
+
+def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
+    """In the child: open everything, then time it."""
+    from onnxproof.baseline import eager
+    from onnxproof.inputs import draw
+
+    spec, work, candidates = request
+    start = time.monotonic()
+    contenders = [Contender(EAGER, "", eager(spec, work))]
+    sessions, skipped = _open_all(spec.benchmark, work, candidates)
+    contenders += sessions
+    latencies: list[Latency] = []
+    for number, point in enumerate(spec.benchmark.at):
+        sizes = {**example_sizes(spec.dims), **point}
+        say(
+            "benchmark",
+            " ".join(f"{k}={v}" for k, v in sizes.items()),
+            number,
+            len(spec.benchmark.at),
+        )
+        feed = draw(spec.inputs, sizes, spec.check.seed, 0)
+        calls = [contender.prepare(feed) for contender in contenders]
+        samples_ms = take_samples(calls, spec.benchmark, spec.check.seed)
+        latencies += [
+            summarize(contender, sizes, spec.benchmark.threads, samples)
+            for contender, samples in zip(contenders, samples_ms, strict=True)
+        ]
+    return BenchmarkResult(
+        latencies=tuple(latencies), skipped=tuple(skipped), seconds=time.monotonic() - start
+    )
+
+
+def take_samples(
+    calls: Sequence[Callable[[], object]], benchmark: BenchmarkSpec, seed: int
+) -> list[list[float]]:
+    """Milliseconds of each call, one list a contender, all of one length."""
+    for call in calls:
+        _warm_up(call)
+    samples: list[list[float]] = [[] for _ in calls]
+    order = list(range(len(calls)))
+    shuffle = random.Random(seed).shuffle  # noqa: S311  # an order of turns is no secret
+    rounds = benchmark.samples or MAX_ROUNDS
+    deadline = time.monotonic() + benchmark.seconds
+    gc.collect()
+    gc.disable()  # a collection inside one contender's turn is counted as its own
+    try:
+        for taken in range(rounds):
+            shuffle(order)
+            for index in order:
+                start = time.perf_counter_ns()
+                calls[index]()
+                samples[index].append((time.perf_counter_ns() - start) / 1e6)
+            if benchmark.samples is None and taken and time.monotonic() > deadline:
+                break
+    finally:
+        gc.enable()
+    return samples
+
+
+def summarize(
+    contender: Contender, sizes: Sizes, threads: int, samples_ms: Sequence[float]
+) -> Latency:
+    """Median and what else the number of samples supports."""
+    enough = len(samples_ms) >= FEWEST_FOR_P90
+    return Latency(
+        contender=contender.label,
+        provider=contender.provider,
+        dims=sizes,
+        threads=threads,
+        samples=len(samples_ms),
+        p50_ms=statistics.median(samples_ms),
+        p90_ms=statistics.quantiles(samples_ms, n=10)[-1] if enough else None,
+        min_ms=min(samples_ms),
+        mean_ms=statistics.fmean(samples_ms),
+    )
+
+
+def _open_all(
+    benchmark: BenchmarkSpec, work: Work, candidates: Sequence[Candidate]
+) -> tuple[list[Contender], list[Verdict]]:
+    from onnxproof.runtime import open_session
+
+    contenders, skipped = [], []
+    for provider in benchmark.providers:
+        for candidate in candidates:
+            try:
+                session = open_session(
+                    Path(work.path(candidate.model.path)),
+                    provider.name,
+                    options=provider.options,
+                    threads=benchmark.threads,
+                )
+            except BenchmarkError as error:
+                if provider.required:
+                    raise
+                skipped.append(Verdict(name=provider.name, outcome="skipped", reason=str(error)))
+                break
+            contenders.append(
+                Contender(
+                    candidate.label,
+                    provider.name,
+                    lambda feed, run=session.run: lambda: run(feed),  # type: ignore[misc]
+                )
+            )
+    return contenders, skipped
+
+
+def _warm_up(call: Callable[[], object]) -> None:
+    start, calls = time.monotonic(), 0
+    while calls < WARMUP_CALLS or time.monotonic() - start < WARMUP_SECONDS:
+        call()
+        calls += 1

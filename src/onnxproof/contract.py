@@ -1,0 +1,88 @@
+"""Does a graph take and give what the spec says: names, order, dtypes, ranks, dynamic dims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from onnxproof.records import Reference, TensorRecord, Verdict
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def check_contract(graph: onnx.GraphProto, reference: Reference) -> Verdict:
+    """One verdict with every fault in its reason."""
+    initializers = {each.name for each in graph.initializer}
+    inputs = [_describe(each) for each in graph.input if each.name not in initializers]
+    outputs = [_describe(each) for each in graph.output]
+    faults = [
+        *_faults("input", reference.inputs, inputs),
+        *_faults("output", reference.outputs, outputs),
+    ]
+    if faults:
+        return Verdict(name="contract", outcome="failed", reason="; ".join(faults))
+    dynamic = sorted(
+        {size for each in reference.inputs for size in each.shape if isinstance(size, str)}
+    )
+    held = f"dynamic in {', '.join(dynamic)}" if dynamic else "all sizes fixed, as declared"
+    return Verdict(
+        name="contract",
+        outcome="passed",
+        reason=f"{len(inputs)} inputs and {len(outputs)} outputs as declared, {held}",
+    )
+
+
+def _describe(value: onnx.ValueInfoProto) -> TensorRecord:
+    from onnx import TensorProto
+
+    tensor = value.type.tensor_type
+    shape = tuple(
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in tensor.shape.dim
+    )
+    dtype = TensorProto.DataType.Name(tensor.elem_type).lower()
+    return TensorRecord(
+        name=value.name,
+        dtype={"float": "float32", "double": "float64"}.get(dtype, dtype),
+        shape=shape,
+    )
+
+
+def _faults(
+    kind: str, declared: Sequence[TensorRecord], found: Sequence[TensorRecord]
+) -> Iterable[str]:
+    wanted, names = [each.name for each in declared], [each.name for each in found]
+    for name in wanted:
+        if name not in names:
+            baked = (
+                "; its example value was baked in, so any other value gives wrong numbers"
+                if kind == "input"
+                else ""
+            )
+            yield f"{kind} {name!r} is not in the graph{baked}"
+    for name in names:
+        if name not in wanted:
+            yield f"{kind} {name!r} of the graph is not declared"
+    if sorted(names) == sorted(wanted) and names != wanted:
+        yield f"{kind}s stand as {', '.join(names)}, declared are {', '.join(wanted)}"
+    by_name = {each.name: each for each in found}
+    for each in declared:
+        if each.name in by_name:
+            yield from _differences(kind, each, by_name[each.name])
+
+
+def _differences(kind: str, declared: TensorRecord, found: TensorRecord) -> Iterable[str]:
+    place = f"{kind} {declared.name!r}"
+    if declared.dtype != found.dtype:
+        yield f"{place} is {found.dtype}, declared {declared.dtype}"
+    if len(declared.shape) != len(found.shape):
+        yield f"{place} has rank {len(found.shape)}, declared {len(declared.shape)}"
+        return
+    for axis, (wanted, size) in enumerate(zip(declared.shape, found.shape, strict=True)):
+        if isinstance(wanted, str) and isinstance(size, int):
+            yield f"{place} axis {axis} is fixed at {size}, declared dynamic ({wanted})"
+        elif wanted not in ("?", size) and size != "?":
+            yield f"{place} axis {axis} is {size}, declared {wanted}"
+        elif size == "?" and wanted != "?":
+            yield f"{place} axis {axis} has no name, declared {wanted}"

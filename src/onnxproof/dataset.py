@@ -1,0 +1,88 @@
+"""Real rows with labels, and the metric over them: the same code for PyTorch and for ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from onnxproof.errors import SourceError, SpecError
+from onnxproof.inputs import Feed
+from onnxproof.records import Work
+from onnxproof.sources import find_file
+from onnxproof.spec import Dataset, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROWS_AT_A_TIME: Final = 256
+
+
+def measure_metric(
+    spec: Spec, work: Work, model: Callable[[Feed], Mapping[str, np.ndarray]]
+) -> tuple[float, int]:
+    """The metric of ``model``'s first output over the dataset's rows, and how many rows.
+
+    Rows go through in order, as many at a time as the declared range of their dim allows.
+
+    Raises:
+        SourceError: The file is missing, or lacks an array.
+        SpecError: An array does not have the input's dtype or rank, or the rows cannot be cut.
+    """
+    import numpy as np
+
+    assert spec.dataset is not None
+    inputs, labels = read_rows(spec.dataset, spec, work)
+    rows = len(labels)
+    step = _rows_at_a_time(spec, rows)
+    correct = 0
+    for start in range(0, rows, step):
+        feed = {name: array[start : start + step] for name, array in inputs.items()}
+        scores = next(iter(model(feed).values()))
+        correct += int((np.argmax(scores, axis=-1) == labels[start : start + step]).sum())
+    return correct / rows, rows
+
+
+def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarray]:
+    """Input arrays and labels; every array has one row for each label."""
+    import numpy as np
+
+    path = find_file(dataset.path, work.roots)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError) as error:
+        raise SourceError(f"dataset {dataset.path} cannot be read as .npz: {error}") from None
+    wanted = [*dataset.inputs.values(), dataset.labels]
+    if missing := [key for key in wanted if key not in arrays]:
+        raise SourceError(
+            f"dataset {dataset.path} has no array {', '.join(missing)}; it has {', '.join(arrays)}"
+        )
+    inputs = {}
+    for name, each in spec.inputs.items():
+        if name not in dataset.inputs:
+            raise SpecError(f"dataset.inputs has no array for input {name!r}")
+        array = arrays[dataset.inputs[name]]
+        if str(array.dtype) != each.array_dtype or array.ndim != len(each.shape):
+            raise SpecError(
+                f"dataset array {dataset.inputs[name]!r} is {array.dtype} of rank {array.ndim}, "
+                f"input {name!r} is {each.dtype} of rank {len(each.shape)}"
+            )
+        inputs[name] = array
+    labels = arrays[dataset.labels]
+    if not len(labels) or any(len(array) != len(labels) for array in inputs.values()):
+        raise SpecError(f"dataset {dataset.path} needs one row of every input for each label")
+    return inputs, labels
+
+
+def _rows_at_a_time(spec: Spec, rows: int) -> int:
+    first = next(iter(spec.inputs.values())).shape[0]
+    if isinstance(first, int):
+        if rows % first:
+            raise SpecError(f"{rows} dataset rows cannot be cut into batches of {first}")
+        return first
+    dim = spec.dims.get(first)
+    if dim is None or dim.multiple_of > 1 or dim.min > 1 or spec.export.static:
+        raise SpecError(
+            f"dataset rows go in along {first}, which must be a dim that may be any size from 1"
+        )
+    return min(dim.largest, ROWS_AT_A_TIME)

@@ -1,0 +1,89 @@
+"""What every candidate gets before it is checked: names for its dims, metadata, one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from onnxproof.artifact import Artifact, atomic_write
+from onnxproof.errors import ExportError
+from onnxproof.records import Candidate, Simplifier, TensorRecord, Work
+from onnxproof.spec import Strategy
+
+if TYPE_CHECKING:
+    import onnx
+
+MAX_FILE_BYTES: Final = 1_800_000_000
+"""protobuf refuses messages of 2 GiB; a margin for what is no weight."""
+
+
+def name_dims(values: Iterable[onnx.ValueInfoProto], records: Iterable[TensorRecord]) -> None:
+    """Give the symbolic dims of graph inputs or outputs the spec's names, in place.
+
+    A dim that the exporter fixed stays fixed: that is for the contract check to refuse.
+    """
+    wanted = {record.name: record.shape for record in records}
+    for value in values:
+        dims = value.type.tensor_type.shape.dim
+        for dim, size in zip(dims, wanted.get(value.name, ()), strict=False):
+            if not dim.HasField("dim_value") and size != "?":
+                if isinstance(size, int):
+                    dim.dim_value = size  # the grid saw one size only
+                else:
+                    dim.dim_param = size
+
+
+def stamp(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Set metadata properties in place; others stay."""
+    kept = {each.key: each.value for each in model.metadata_props} | dict(metadata)
+    del model.metadata_props[:]
+    for key, value in sorted(kept.items()):
+        model.metadata_props.add(key=key, value=value)
+
+
+def save_candidate(
+    model: onnx.ModelProto,
+    work: Work,
+    *,
+    strategy: Strategy,
+    simplifier: Simplifier,
+    seconds: float,
+) -> Candidate:
+    """Write the graph as one file below ``work``'s folder, and describe it.
+
+    Raises:
+        ExportError: The graph is too large for one file.
+    """
+    size_bytes = model.ByteSize()
+    if size_bytes > MAX_FILE_BYTES:
+        raise ExportError(
+            f"the graph is {size_bytes / 1e9:.1f} GB, an ONNX file holds "
+            f"{MAX_FILE_BYTES / 1e9:.1f} GB at most; external data is not written yet"
+        )
+    label = strategy if simplifier == "none" else f"{strategy}+{simplifier}"
+    path = f"candidates/{label}/model.onnx"
+    with atomic_write(Path(work.path(path))) as draft:
+        draft.write_bytes(model.SerializeToString())
+    return Candidate(
+        strategy=strategy,
+        simplifier=simplifier,
+        model=Artifact.of(work.folder, path),
+        opset=opset_of(model),
+        ir_version=model.ir_version,
+        nodes=count_nodes(model.graph),
+        seconds=seconds,
+    )
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Version of the default domain that the graph imports."""
+    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+
+
+def count_nodes(graph: onnx.GraphProto) -> int:
+    """Nodes of a graph and of the graphs inside its control flow."""
+    return sum(
+        1 + sum(count_nodes(each.g) for each in node.attribute if each.HasField("g"))
+        for node in graph.node
+    )

@@ -1,0 +1,135 @@
+"""The one loop over candidates: produce, check, and where the search asks for it benchmark.
+
+The flow hands it tasks, the library hands it plain functions; the order is written once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn, Protocol
+
+from onnxproof.errors import ExportError, ProofRefused, StageError
+from onnxproof.records import (
+    Attempt,
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Ladder,
+)
+from onnxproof.spec import Spec, Strategy
+
+
+class Stages(Protocol):
+    """What the loop calls; each raises its own StageError."""
+
+    def export(self, strategy: Strategy) -> Candidate:
+        """The graph that a strategy gives."""
+
+    def simplify(self, candidate: Candidate) -> Candidate:
+        """What the simplifier makes of it."""
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        """Verdicts on it."""
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        """All of them timed in turn, with PyTorch."""
+
+
+def climb(spec: Spec, stages: Stages) -> Ladder:
+    """Try the spec's strategies in order, and choose among what is proven.
+
+    ``search: first`` stops at the first strategy whose graph is proven; ``fastest`` proves all and
+    takes the lowest median. When nothing is proven, ``chosen`` is None and every attempt has its
+    reason.
+    """
+    attempts: list[Attempt] = []
+    kept: list[Candidate] = []
+    for strategy in spec.export.strategies:
+        if kept and spec.export.search == "first":
+            reason = f"{kept[0].label} was proven first"
+            attempts.append(Attempt(label=strategy, outcome="not_reached", reason=reason))
+            continue
+        rungs = list(_try(strategy, stages, spec))
+        attempts += rungs
+        kept += [rung.candidate for rung in rungs if rung.chosen and rung.candidate]
+    if not kept:
+        return Ladder(attempts=tuple(attempts))
+    benchmark = stages.benchmark(tuple(kept))
+    chosen = min(kept, key=lambda each: 1 / (benchmark.speedup(each.label) or 1))
+    return Ladder(
+        attempts=tuple(
+            rung.model_copy(update={"chosen": rung.candidate == chosen}) for rung in attempts
+        ),
+        chosen=chosen,
+        benchmark=benchmark,
+    )
+
+
+def refuse(ladder: Ladder) -> NoReturn:
+    """Say why nothing was proven.
+
+    Raises:
+        ProofRefused: A graph came out and was wrong.
+        ExportError: No strategy gave a graph.
+    """
+    reasons = "; ".join(
+        f"{rung.label}: {rung.reason}" for rung in ladder.attempts if rung.outcome == "failed"
+    )
+    if any(rung.check is not None for rung in ladder.attempts):
+        raise ProofRefused(f"no candidate was proven, so nothing is registered. {reasons}")
+    raise ExportError(f"no strategy gave an ONNX graph. {reasons}")
+
+
+def _try(strategy: Strategy, stages: Stages, spec: Spec) -> Iterator[Attempt]:
+    """The plain graph of one strategy, then its simplified one; at most one of them ``chosen``."""
+    try:
+        plain = stages.export(strategy)
+        verdict = stages.check(plain)
+    except StageError as error:
+        yield Attempt(label=strategy, outcome="failed", reason=str(error))
+        return
+    simplified = f"{strategy}+onnxsim"
+    if not verdict.proven:
+        yield _attempt(plain, verdict, chosen=False)
+        reason = "the plain graph is not proven"
+        yield Attempt(label=simplified, outcome="not_reached", reason=reason)
+        return
+    rung = _simplified(plain, stages, spec)
+    yield _attempt(plain, verdict, chosen=not rung.chosen)
+    yield rung
+
+
+def _simplified(plain: Candidate, stages: Stages, spec: Spec) -> Attempt:
+    label = f"{plain.strategy}+onnxsim"
+    try:
+        candidate = stages.simplify(plain)
+        verdict = stages.check(candidate)
+    except StageError as error:
+        return Attempt(label=label, outcome="failed", reason=str(error))
+    worse = _worse(candidate, plain, spec) if verdict.proven else ""
+    attempt = _attempt(candidate, verdict, chosen=verdict.proven and not worse)
+    return attempt.model_copy(update={"reason": worse}) if worse else attempt
+
+
+def _worse(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
+    """Why a proven simplified graph is not taken; empty when it is."""
+    growth = simplified.model.size_bytes / plain.model.size_bytes - 1
+    if growth > spec.gates.max_size_growth:
+        return (
+            f"proven, but the file grew by {growth:.0%} "
+            f"(gates.max_size_growth = {spec.gates.max_size_growth:g})"
+        )
+    if simplified.nodes > plain.nodes:
+        return f"proven, but it has {simplified.nodes} nodes, the plain graph {plain.nodes}"
+    return ""
+
+
+def _attempt(candidate: Candidate, verdict: CheckResult, *, chosen: bool) -> Attempt:
+    return Attempt(
+        label=candidate.label,
+        outcome="passed" if verdict.proven else "failed",
+        reason=verdict.reason or "proven",
+        candidate=candidate,
+        check=verdict,
+        chosen=chosen,
+    )

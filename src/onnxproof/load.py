@@ -1,0 +1,62 @@
+"""Build the module once, and save what it says: the reference that every later stage compares with."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from onnxproof.child import run_in_child
+from onnxproof.errors import LoadError
+from onnxproof.records import Loaded, Metric, Work
+from onnxproof.spec import Spec
+
+
+class LoadRequest(NamedTuple):
+    """What the child gets."""
+
+    spec: Spec
+    work: Work
+
+
+def load_source(spec: Spec, work: Work) -> Loaded:
+    """The module's facts and its reference, saved below ``work``'s folder.
+
+    Raises:
+        SourceError: Code or weights cannot be used as the spec names them.
+        LoadError: The factory or forward failed, hung, crashed or ate the memory.
+        ReferenceRefused: PyTorch's own outputs are no reference.
+    """
+    return run_in_child(
+        build_reference,
+        LoadRequest(spec, work),
+        failed=LoadError,
+        limits=spec.limits,
+        log=Path(work.path("logs", "load.log")),
+    )
+
+
+def build_reference(request: LoadRequest) -> Loaded:
+    """In the child: build, digest, run over the grid."""
+    from onnxproof.dataset import measure_metric
+    from onnxproof.module import build_module, state_digest
+    from onnxproof.reference import ReferenceWriter, run
+
+    spec, work = request
+    start = time.monotonic()
+    source = build_module(spec, work)
+    weights_sha256, weights_bytes = state_digest(source.module)
+    writer = ReferenceWriter(source, work)
+    metric = None
+    if spec.dataset is not None:
+        score, rows = measure_metric(spec, work, lambda feed: run(source, feed, {}))
+        metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score)
+    return Loaded(
+        module_class=f"{type(source.module).__module__}.{type(source.module).__qualname__}",
+        parameters=sum(each.numel() for each in source.module.parameters()),
+        weights_sha256=weights_sha256,
+        weights_bytes=weights_bytes,
+        call=source.call,
+        reference=writer.write(metric),
+        seconds=time.monotonic() - start,
+    )

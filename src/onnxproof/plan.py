@@ -1,0 +1,112 @@
+"""What a run is about, settled before any of the model's code runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxproof import key
+from onnxproof.errors import BadInput
+from onnxproof.records import Loaded, Proof, Work
+from onnxproof.settings import Settings
+from onnxproof.spec import Spec
+from onnxproof.workspace import discard_work, open_work, resolve_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One spec to prove, and where its code and files may come from."""
+
+    spec: Spec
+    roots: tuple[str, ...]
+    settings: Settings
+    local_code: bool
+    key: str | None  # None while only the factory knows the weights
+
+    @contextmanager
+    def working(self) -> Iterator[Work]:
+        """A new folder for the run; it goes away again when the run ends on bad input.
+
+        Raises:
+            BadInput: The folder cannot be written.
+        """
+        work = open_work(
+            self.spec,
+            self.roots,
+            home=self.settings.home,
+            allow=self.settings.allow,
+            local_code=self.local_code,
+            metadata={"onnxproof.flow_version": key.flow_version()},
+        )
+        try:
+            yield work
+        except BadInput:
+            discard_work(work)
+            raise
+
+    def key_of(self, loaded: Loaded) -> str:
+        """The proof key, now that the weights are known.
+
+        Raises:
+            SourceError: A file that the spec names went away.
+        """
+        found = self.key or key.proof_key(
+            self.spec,
+            self.roots,
+            self.settings.allow,
+            local_code=self.local_code,
+            weights_sha256=loaded.weights_sha256,
+        )
+        assert found is not None
+        return found
+
+
+def make_plan(
+    model: str | Spec, overrides: Sequence[str], settings: Settings, *, local_code: bool
+) -> Plan:
+    """The plan for what a person named.
+
+    Args:
+        model: A spec, or what ``resolve_spec`` takes.
+        overrides: ``a.b=value`` each; of no use with a spec.
+        settings: What the environment says.
+        local_code: Whether code and specs beside the current folder may be used; without it,
+            catalog entries and allowed packages alone.
+
+    Raises:
+        SpecError: There is no such spec, or it is not valid.
+        SourceError: A file or module that it names is not there, or is not allowed.
+    """
+    if isinstance(model, Spec):
+        spec = model
+        roots: tuple[str, ...] = (str(Path.cwd()),)
+    else:
+        spec, roots = resolve_spec(model, overrides, settings.catalog, only_catalog=not local_code)
+    found = key.proof_key(spec, roots, settings.allow, local_code=local_code)
+    return Plan(spec, roots, settings, local_code, found)
+
+
+def override_lines(
+    inputs: Mapping[str, str] | None, dims: Mapping[str, tuple[int, int]] | None
+) -> list[str]:
+    """``a.b=value`` lines that declare inputs by their line, and dims by smallest and largest."""
+    lines = [f"inputs.{name}={line}" for name, line in (inputs or {}).items()]
+    for name, (low, high) in (dims or {}).items():
+        lines.append(f"dims.{name}={{min: {low}, max: {high}}}")
+    return lines
+
+
+def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | None:
+    """The newest work folder on this machine that holds the proof and the very file it is about."""
+    from onnxproof.proof import read_proof
+
+    for path in sorted((home / "work" / name).glob("*/proof.json"), reverse=True):
+        try:
+            proof = read_proof(path)
+        except (OSError, ValueError):
+            continue  # of another version of onnxproof, or removed meanwhile
+        if proof.proof_key == proof_key and proof.chosen.model.unchanged(path.parent):
+            return path.parent, proof
+    return None

@@ -1,0 +1,214 @@
+"""A first spec for a factory: build its module, look at it, and try which inputs it takes."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from onnxproof.child import run_in_child
+from onnxproof.errors import LoadError, OnnxproofError
+from onnxproof.records import Work
+from onnxproof.spec import Limits, parse_spec
+from onnxproof.workspace import DEFAULT_RANGE, name_for
+
+if TYPE_CHECKING:
+    import torch
+
+TOKEN_NAMES: Final = ("input_ids", "tokens", "token_ids", "ids")
+IMAGE_SIZES: Final = (224, 32, 28, 8, 256, 299, 64)
+LONGEST_TRIED: Final = 512
+HEADER: Final = """\
+# A first spec for {factory}, as `onnxproof init` found it.
+# Widen or narrow dims to what your consumers send: the proof covers these ranges and no more.
+"""
+
+
+class ProbeRequest(NamedTuple):
+    """What the child gets."""
+
+    factory: str
+    inputs: dict[str, str]
+    dims: dict[str, dict[str, int]]
+    work: Work
+
+
+class Guess(NamedTuple):
+    """Inputs that forward took, and the dims in them."""
+
+    inputs: dict[str, str]
+    dims: dict[str, dict[str, int]]
+
+
+def first_spec(
+    factory: str,
+    inputs: Mapping[str, str],
+    roots: tuple[str, ...],
+    allow: tuple[str, ...],
+    *,
+    dims: Mapping[str, dict[str, int]] | None = None,
+    local_code: bool = True,
+) -> str:
+    """YAML of a spec that forward has been seen to run with.
+
+    Args:
+        factory: ``module:callable`` that builds the module without arguments.
+        inputs: Lines of the spec, where the person knows them; guessed when empty.
+        roots: Folders whose modules may be imported.
+        allow: Packages that may be imported.
+        dims: Ranges of dims, where the person knows them.
+        local_code: Whether the roots' own modules are allowed.
+
+    Raises:
+        LoadError: The factory failed, or forward took none of the guesses.
+        SourceError: The factory's code is not allowed or not there.
+    """
+    import yaml
+
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(folder=folder, roots=roots, allow=allow, metadata={}, local_code=local_code)
+        guess = run_in_child(
+            probe_in_child,
+            ProbeRequest(factory, dict(inputs), dict(dims or {}), work),
+            failed=LoadError,
+            limits=Limits(),
+            log=Path(folder, "probe.log"),
+        )
+    spec: dict[str, Any] = {"name": name_for(factory), "source": {"factory": factory}}
+    spec["inputs"] = guess.inputs
+    if guess.dims:
+        spec["dims"] = guess.dims
+    parse_spec(spec, factory)
+    text: str = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=100)
+    return HEADER.format(factory=factory) + text
+
+
+def probe_in_child(request: ProbeRequest) -> Guess:
+    """In the child: the first guess that forward takes at two batch sizes."""
+    import inspect
+
+    module = _build(request)
+    parameters = inspect.signature(module.forward).parameters.values()
+    needed = [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    known = {each.name for each in parameters}
+    needed += [name for name in ("attention_mask",) if name in known and name not in needed]
+    guesses = (
+        iter([Guess(request.inputs, _ranges(request))])
+        if request.inputs
+        else _guesses(module, needed)
+    )
+    tried = []
+    for guess in guesses:
+        if (fault := _fault(module, guess, request, {})) is None:
+            return _widen(module, guess, request)
+        tried.append(f"{', '.join(f'{n}: {line}' for n, line in guess.inputs.items())} ({fault})")
+    found = "; ".join(tried[-2:]) or "nothing to try: forward's inputs tell nothing of their shape"
+    raise LoadError(
+        f"cannot guess the inputs of {request.factory}, whose forward takes {', '.join(needed)}. "
+        f"Tried {found}. Give them: --input 'NAME=DTYPE[SHAPE]'"
+    )
+
+
+def _build(request: ProbeRequest) -> torch.nn.Module:
+    import torch
+
+    from onnxproof.sources import import_factory
+
+    work = request.work
+    factory = import_factory(request.factory, work.roots, work.allow, local_code=work.local_code)
+    module = factory()
+    if not isinstance(module, torch.nn.Module):
+        raise LoadError(
+            f"factory {request.factory} returned {type(module).__name__}, not a torch.nn.Module"
+        )
+    return module.eval()
+
+
+def _ranges(request: ProbeRequest) -> dict[str, dict[str, int]]:
+    from onnxproof.dims import names_in
+    from onnxproof.tensors import parse_line
+
+    used = {
+        name
+        for line in request.inputs.values()
+        for size in parse_line(line)["shape"]
+        for name in names_in(size)
+    }
+    return {name: request.dims.get(name, dict(DEFAULT_RANGE)) for name in sorted(used)}
+
+
+def _guesses(module: torch.nn.Module, names: list[str]) -> Iterator[Guess]:
+    """Likely inputs, from forward's parameter names and the first layer that has weights."""
+    choices = [list(_lines(name, module)) for name in names]
+    for lines in itertools.product(*choices):
+        used = dict(zip(names, lines, strict=True))
+        dims = {
+            dim: {"min": 1, "max": 16}
+            for dim in ("batch", "seq")
+            if any(dim in line for line in lines)
+        }
+        yield Guess(used, dims)
+
+
+def _lines(name: str, module: torch.nn.Module) -> Iterator[str]:
+    import torch
+
+    leaf = next((each for each in module.modules() if list(each.parameters(recurse=False))), None)
+    vocabulary = next(
+        (each.num_embeddings for each in module.modules() if isinstance(each, torch.nn.Embedding)),
+        None,
+    )
+    if name.endswith("mask"):
+        yield "int64[batch, seq] mask"
+    elif name == "token_type_ids":
+        yield "int64[batch, seq] in 0..1"
+    elif vocabulary and (name in TOKEN_NAMES or isinstance(leaf, torch.nn.Embedding)):
+        yield f"int64[batch, seq] in 0..{vocabulary - 1}"
+    elif isinstance(leaf, torch.nn.Conv2d):
+        for size in IMAGE_SIZES:
+            yield f"float32[batch, {leaf.in_channels}, {size}, {size}]"
+    elif isinstance(leaf, torch.nn.Conv1d):
+        yield f"float32[batch, {leaf.in_channels}, 256]"
+    elif isinstance(leaf, torch.nn.Linear):
+        yield f"float32[batch, {leaf.in_features}]"
+        yield f"float32[batch, seq, {leaf.in_features}]"
+
+
+def _fault(
+    module: torch.nn.Module, guess: Guess, request: ProbeRequest, sizes: dict[str, int]
+) -> str | None:
+    """Why forward does not take the guess; None when it does."""
+    from onnxproof.grid import example_sizes
+    from onnxproof.inputs import draw
+    from onnxproof.module import SourceModule, how_to_call
+
+    data = {"name": "probe", "source": {"factory": request.factory}, **guess._asdict()}
+    try:
+        spec = parse_spec(data, request.factory)
+        source = SourceModule(module, how_to_call(module, spec), spec)
+        source(draw(spec.inputs, {**example_sizes(spec.dims), **sizes}, 0, 0))
+    except OnnxproofError:
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return None
+
+
+def _widen(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> Guess:
+    """Raise the guessed ``seq`` as far as forward goes with it, by doubling."""
+    longest = guess.dims.get("seq", {}).get("max")
+    if longest is None or request.inputs:
+        return guess
+    while longest < LONGEST_TRIED:
+        dims = {**guess.dims, "seq": {"min": 1, "max": longest * 2}}
+        if _fault(module, guess._replace(dims=dims), request, {"seq": longest * 2}):
+            break
+        longest *= 2
+        guess = guess._replace(dims=dims)
+    return guess

@@ -1,0 +1,255 @@
+"""PyTorch's outputs for seeded inputs, saved once in ONNX's ``test_data_set_N`` layout."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from onnxproof.dims import evaluate, names_in
+from onnxproof.errors import LoadError, ReferenceRefused, SpecError
+from onnxproof.grid import Sizes, label, settled_shape, shape_grid
+from onnxproof.inputs import Feed, draw
+from onnxproof.module import SourceModule
+from onnxproof.progress import say
+from onnxproof.records import GridPoint, Metric, Outcome, Reference, TensorRecord, Work
+from onnxproof.spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Outputs = dict[str, "np.ndarray"]
+
+FOLDER: Final = "reference"
+MAX_BYTES: Final = 256 * 2**20
+"""Of all saved inputs and outputs; a proof is copied, uploaded and replayed."""
+
+
+class ReferenceWriter:
+    """Runs the module over the shape grid and saves what it takes and gives, one set a sample."""
+
+    def __init__(self, source: SourceModule, work: Work) -> None:
+        self.source = source
+        self.spec: Spec = source.spec
+        self.folder = Path(work.path(FOLDER))
+        self.size_bytes = 0
+        self.sets = 0
+        self.digest = hashlib.sha256()
+        self.outputs_at: list[tuple[Sizes, Outputs]] = []
+
+    def write(self, metric: Metric | None = None) -> Reference:
+        """Cover the grid as far as the budget of seconds and bytes goes, cheapest points first.
+
+        Raises:
+            ReferenceRefused: NaN, infinity, or another answer to the same question.
+            LoadError: forward raised at a declared shape.
+            SpecError: ``outputs`` names another number of outputs than forward gives.
+        """
+        points = shape_grid(self.spec.dims, static=self.spec.export.static)
+        refuse_chance(self.source, self._draw(points[0], 0))
+        deadline = time.monotonic() + self.spec.check.seconds
+        covered = []
+        for number, sizes in enumerate(points):
+            say("load", f"PyTorch at {label(sizes)}", number, len(points))
+            covered.append(self._cover(sizes, deadline))
+        return Reference(
+            folder=FOLDER,
+            seed=self.spec.check.seed,
+            inputs=tuple(
+                TensorRecord(
+                    name=name,
+                    dtype=each.array_dtype,
+                    shape=settled_shape(each.shape, self.spec.dims, static=self.spec.export.static),
+                )
+                for name, each in self.spec.inputs.items()
+            ),
+            outputs=describe_outputs(self.spec, self.outputs_at),
+            points=tuple(covered),
+            size_bytes=self.size_bytes,
+            digest=self.digest.hexdigest(),
+            metric=metric,
+        )
+
+    def _draw(self, sizes: Sizes, sample: int) -> Feed:
+        return draw(self.spec.inputs, sizes, self.spec.check.seed, sample)
+
+    def _cover(self, sizes: Sizes, deadline: float) -> GridPoint:
+        names: list[str] = []
+        for sample in range(self.spec.check.samples):
+            if self.outputs_at and time.monotonic() > deadline:
+                reason = f"check.seconds = {self.spec.check.seconds:g} was used up"
+                break
+            feed = self._draw(sizes, sample)
+            outputs = run(self.source, feed, sizes)
+            refuse_nonfinite(outputs, sizes)
+            added = sum(array.nbytes for array in (*feed.values(), *outputs.values()))
+            if self.outputs_at and self.size_bytes + added > MAX_BYTES:
+                reason = (
+                    f"a sample takes {added / 2**20:.0f} MiB of at most {MAX_BYTES >> 20} in all"
+                )
+                break
+            names.append(self._save(feed, outputs))
+            self.size_bytes += added
+        else:
+            reason = ""
+        if names:
+            self.outputs_at.append((sizes, outputs))
+        outcome: Outcome = "passed" if names else "not_reached"
+        return GridPoint(dims=sizes, outcome=outcome, reason=reason, sets=tuple(names))
+
+    def _save(self, feed: Feed, outputs: Outputs) -> str:
+        from onnx import numpy_helper
+
+        name = f"test_data_set_{self.sets}"
+        self.sets += 1
+        (self.folder / name).mkdir(parents=True)
+        for kind, arrays in (("input", feed), ("output", outputs)):
+            for index, (tensor, array) in enumerate(arrays.items()):
+                data = numpy_helper.from_array(array, tensor).SerializeToString()
+                (self.folder / name / f"{kind}_{index}.pb").write_bytes(data)
+                self.digest.update(data)
+        return name
+
+
+def run(source: SourceModule, feed: Feed, sizes: Sizes) -> Outputs:
+    """PyTorch's outputs by name.
+
+    Raises:
+        LoadError: forward raised, or returned what is no tensor.
+    """
+    try:
+        result = source(feed)
+    except Exception as error:
+        text = " ".join(str(error).split())[:500]
+        raise LoadError(
+            f"forward raised at {label(sizes)}, which the spec declares: "
+            f"{type(error).__name__}: {text}; narrow dims, or correct the inputs"
+        ) from error
+    tensors = list(flatten(result))
+    names = tuple(source.spec.outputs) or tuple(name for name, _ in tensors)
+    if len(names) != len(tensors):
+        raise SpecError(
+            f"outputs names {len(names)} ({', '.join(names)}), forward gives {len(tensors)} "
+            f"({', '.join(name for name, _ in tensors)})"
+        )
+    return {
+        name: tensor.detach().contiguous().numpy()
+        for name, (_, tensor) in zip(names, tensors, strict=True)
+    }
+
+
+def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Tensors of a nested result, under stable names: keys, fields, or ``output_K``; None left out.
+
+    Raises:
+        LoadError: Something in it is no tensor.
+    """
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        yield name or "output", value
+        return
+    parts: Iterable[tuple[str, Any]]
+    if isinstance(value, Mapping):
+        parts = [(str(key), each) for key, each in value.items()]
+    elif is_dataclass(value):
+        parts = [(field.name, getattr(value, field.name)) for field in fields(value)]
+    elif isinstance(value, (tuple, list)):
+        parts = [
+            (str(index) if name else f"output_{index}", each) for index, each in enumerate(value)
+        ]
+    elif value is None:
+        return
+    else:
+        raise LoadError(
+            f"forward returns {type(value).__name__} at {name or 'output'}; "
+            "an ONNX graph gives tensors only"
+        )
+    for key, each in parts:
+        yield from flatten(each, f"{name}_{key}" if name else key)
+
+
+def refuse_nonfinite(outputs: Outputs, sizes: Sizes) -> None:
+    """Raise ReferenceRefused when an output holds NaN or infinity."""
+    import numpy as np
+
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+            index = tuple(int(i) for i in np.argwhere(~finite)[0])
+            raise ReferenceRefused(
+                f"PyTorch itself gives {array[index]} in output {name!r} at {label(sizes)} "
+                f"(index {list(index)}), so there is nothing to compare with; "
+                "check the weights and the declared input values"
+            )
+
+
+def refuse_chance(source: SourceModule, feed: Feed) -> None:
+    """Raise ReferenceRefused when the module answers the same question in two ways."""
+    first, second = _traced(source, feed), _traced(source, feed)
+    differing = [here for here, there in zip(first, second, strict=False) if here != there]
+    if differing or len(first) != len(second):
+        # Children finish before their parents, so the first to differ is the innermost.
+        place = differing[0][0] if differing else "forward"
+        raise ReferenceRefused(
+            f"the model answers the same input differently on every call, first in {place}; "
+            "turn dropout off (F.dropout needs training=self.training) and take random numbers "
+            "out of forward"
+        )
+
+
+def _traced(source: SourceModule, feed: Feed) -> list[tuple[str, str]]:
+    """Each submodule's name and a digest of what it gave, in the order in which they finished."""
+    seen: list[tuple[str, str]] = []
+
+    def watch(place: str) -> Callable[[Any, Any, Any], None]:
+        def note(module: Any, args: Any, result: Any) -> None:
+            digest = hashlib.sha256()
+            try:
+                for _, tensor in flatten(result):
+                    digest.update(tensor.detach().contiguous().numpy().tobytes())
+            except LoadError:
+                return  # a submodule may return what a graph may not
+            seen.append((place, digest.hexdigest()))
+
+        return note
+
+    modules = source.module.named_modules()
+    names = {module: f"{name or 'forward'} ({type(module).__name__})" for name, module in modules}
+    handles = [module.register_forward_hook(watch(name)) for module, name in names.items()]
+    try:
+        run(source, feed, {})
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def describe_outputs(spec: Spec, seen: list[tuple[Sizes, Outputs]]) -> tuple[TensorRecord, ...]:
+    """Outputs with their sizes in terms of dims, as the grid showed them."""
+    expressions = list(spec.dims)
+    for each in spec.inputs.values():
+        expressions += [size for size in each.shape if isinstance(size, str)]
+    records = []
+    for name, array in seen[0][1].items():
+        shape = tuple(
+            _size_of([(sizes, outputs[name].shape[axis]) for sizes, outputs in seen], expressions)
+            for axis in range(array.ndim)
+        )
+        records.append(TensorRecord(name=name, dtype=str(array.dtype), shape=shape))
+    return tuple(records)
+
+
+def _size_of(observed: list[tuple[Sizes, int]], expressions: list[str]) -> int | str:
+    sizes_seen = {size for _, size in observed}
+    if len(sizes_seen) == 1:
+        return sizes_seen.pop()
+    for expression in dict.fromkeys(expressions):
+        if names_in(expression) and all(
+            evaluate(expression, sizes) == size for sizes, size in observed
+        ):
+            return expression
+    return "?"

@@ -1,0 +1,274 @@
+"""A proof, or a refusal, as Markdown for people; pure functions of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from onnxproof.dims import Dim
+from onnxproof.grid import label
+from onnxproof.records import (
+    Attempt,
+    BenchmarkResult,
+    CheckResult,
+    ExportOutcome,
+    Ladder,
+    Latency,
+    Loaded,
+    Metric,
+    OutputParity,
+    Proof,
+    Reference,
+    Registration,
+)
+
+Row = dict[str, str | int | float | None]
+
+
+def render_proof(proof: Proof, registration: Registration | None = None) -> str:
+    """The whole proof, verdict first; without a registration, of a model that is in no registry."""
+    where = f" version {registration.version}" if registration else ""
+    return _join(
+        f"# {proof.name}{where}: proven",
+        f"{', '.join(_closeness(proof))}.",
+        *_registered(registration),
+        "## Verdicts",
+        _verdicts(proof.check),
+        "## Parity with PyTorch",
+        _parity(proof.check.parity),
+        *_metric(proof.check.metric),
+        "## Shapes",
+        _shapes(proof.spec.dims, proof.loaded.reference),
+        "## Latency",
+        _latencies(proof.benchmark),
+        "## Attempts",
+        _attempts(proof.attempts),
+        "## Made with",
+        _made_with(proof),
+    )
+
+
+def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:
+    """What was tried, how each attempt ended, and the verdicts on each graph that came out."""
+    parts = ["## Attempts", _attempts(ladder.attempts)]
+    for attempt in ladder.attempts:
+        if attempt.check is not None and not attempt.check.proven:
+            parts += [f"## Verdicts on {attempt.label}", _verdicts(attempt.check)]
+            parts += [_parity(attempt.check.parity)] if attempt.check.parity else []
+    covered = [point for point in loaded.reference.points if point.sets]
+    return _join(
+        f"# {name}: refused, nothing is registered",
+        f"No candidate was proven. PyTorch itself ran at {_count(len(covered), 'shape')}.",
+        *parts,
+    )
+
+
+def render_unchanged(registration: Registration) -> str:
+    """A run that had nothing to do."""
+    return _join(
+        f"# {registration.name}: unchanged",
+        f"Version {registration.version} was proven from the same weights, code, spec and "
+        "toolchain.",
+        *_registered(registration),
+    )
+
+
+def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
+    """One row for each contender, provider and point; plain numbers, for a table."""
+    return [
+        {
+            "shape": label(each.dims),
+            "contender": each.contender,
+            "provider": each.provider or "PyTorch",
+            "threads": each.threads,
+            "p50 ms": round(each.p50_ms, 4),
+            "p90 ms": None if each.p90_ms is None else round(each.p90_ms, 4),
+            "min ms": round(each.min_ms, 4),
+            "samples": each.samples,
+            "against PyTorch": _ratio(benchmark, each),
+        }
+        for each in benchmark.latencies
+    ]
+
+
+def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
+    """A few labelled lines for a terminal: what was proven, how close, how fast, where to look."""
+    lines: list[tuple[str, str]] = []
+    if outcome.registration is not None:
+        aliases = ", ".join(outcome.registration.aliases) or "no alias"
+        lines.append(("registered", f"{outcome.registration.model_uri} ({aliases})"))
+    if outcome.proof is not None:
+        lines += list(_summary(outcome.proof))
+    if outcome.status in ("proven", "unchanged"):
+        lines += list(_next_steps(outcome))
+    return lines
+
+
+def _summary(proof: Proof) -> Iterator[tuple[str, str]]:
+    ranges = ", ".join(f"{name} {_range(dim)}" for name, dim in proof.spec.dims.items())
+    yield "ranges", ranges or "one shape, nothing dynamic"
+    yield "compared", ", ".join(_closeness(proof))
+    if (metric := proof.check.metric) is not None and metric.onnx is not None:
+        yield (
+            metric.name,
+            f"{metric.pytorch:.4f} PyTorch, {metric.onnx:.4f} ONNX, on {metric.rows} rows",
+        )
+    for line in _speed(proof):
+        yield "speed", line
+    chosen, size = proof.chosen, _bytes(proof.chosen.model.size_bytes)
+    yield "graph", f"{chosen.label}, opset {chosen.opset}, {chosen.nodes} nodes, {size}"
+
+
+def _next_steps(outcome: ExportOutcome) -> Iterator[tuple[str, str]]:
+    if outcome.proof_path:
+        yield "report", outcome.proof_path.removesuffix("proof.json") + "report.md"
+    yield "browse", outcome.run_url or "`make up` starts the MLflow and Prefect pages"
+    if outcome.model_uri:
+        yield "replay", f"onnxproof verify {outcome.model_uri}"
+
+
+def _closeness(proof: Proof) -> Iterator[str]:
+    """How much was compared and how near it came, in clauses."""
+    covered = [point for point in proof.loaded.reference.points if point.sets]
+    samples = sum(len(point.sets) for point in covered)
+    yield f"{_count(len(covered), 'shape')} and {_count(samples, 'sample')} against PyTorch"
+    if proof.check.parity:
+        worst = max(proof.check.parity, key=lambda each: each.max_abs_diff)
+        yield f"largest difference {worst.max_abs_diff:.2g} in {worst.name!r}"
+        yield f"allowed {worst.atol:.2g} + {worst.rtol:.2g} * |value|"
+
+
+def _speed(proof: Proof) -> Iterator[str]:
+    eager = {label(each.dims): each for each in proof.benchmark.latencies if not each.provider}
+    for each in proof.benchmark.latencies:
+        base = eager.get(label(each.dims))
+        if each.contender == proof.chosen.label and base is not None:
+            yield (
+                f"{base.p50_ms / each.p50_ms:.2g}x PyTorch eager at {label(each.dims)} "
+                f"({each.p50_ms:.3g} ms against {base.p50_ms:.3g} ms, {each.provider}, "
+                f"{_count(each.threads, 'thread')})"
+            )
+
+
+def _registered(registration: Registration | None) -> list[str]:
+    if registration is None:
+        return []
+    aliases = ", ".join(f"`{alias}`" for alias in registration.aliases) or "none"
+    run = f" · [MLflow run]({registration.run_url})" if registration.run_url else ""
+    return [f"`{registration.model_uri}` · aliases {aliases}{run}"]
+
+
+def _verdicts(check: CheckResult) -> str:
+    return _table(
+        ("verdict", "outcome", "reason"),
+        [(each.name, each.outcome, each.reason) for each in check.verdicts],
+    )
+
+
+def _parity(parity: Sequence[OutputParity]) -> str:
+    return _table(
+        ("output", "dtype", "largest difference", "relative", "beyond tolerance", "atol", "rtol"),
+        [
+            (
+                each.name,
+                each.dtype,
+                f"{each.max_abs_diff:.3g}",
+                f"{each.max_rel_diff:.3g}",
+                f"{each.mismatched} of {each.elements}",
+                f"{each.atol:.3g}",
+                f"{each.rtol:.3g}",
+            )
+            for each in parity
+        ],
+    )
+
+
+def _metric(metric: Metric | None) -> list[str]:
+    if metric is None or metric.onnx is None:
+        return []
+    row = (metric.name, f"{metric.pytorch:.4f}", f"{metric.onnx:.4f}", metric.rows)
+    return ["## Dataset", _table(("metric", "PyTorch", "ONNX", "rows"), [row])]
+
+
+def _shapes(dims: dict[str, Dim], reference: Reference) -> str:
+    covered = [point for point in reference.points if point.sets]
+    rows = []
+    for name, dim in dims.items():
+        sizes = sorted({point.dims[name] for point in covered})
+        rows.append((name, _range(dim), ", ".join(map(str, sizes))))
+    table = _table(("dim", "declared", "compared at"), rows) if rows else "Every size is fixed."
+    missed = [f"- {label(each.dims)}: {each.reason}" for each in reference.points if each.reason]
+    return _join(table, "Not fully covered:", "\n".join(missed)) if missed else table
+
+
+def _latencies(benchmark: BenchmarkResult) -> str:
+    rows = latency_rows(benchmark)
+    table = _table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else ""
+    skipped = [f"- {each.name} skipped: {each.reason}" for each in benchmark.skipped]
+    return _join(table, "\n".join(skipped)) if skipped else table
+
+
+def _attempts(attempts: Iterable[Attempt]) -> str:
+    rows = []
+    for each in attempts:
+        graph = each.candidate
+        rows.append(
+            (
+                f"**{each.label}**" if each.chosen else each.label,
+                each.outcome,
+                each.reason,
+                graph.opset if graph else None,
+                graph.nodes if graph else None,
+                _bytes(graph.model.size_bytes) if graph else None,
+            )
+        )
+    return _table(("attempt", "outcome", "reason", "opset", "nodes", "size"), rows)
+
+
+def _made_with(proof: Proof) -> str:
+    versions = {
+        "flow": proof.versions.flow,
+        "python": proof.versions.python,
+        **proof.versions.toolchain,
+        "model": f"`{proof.chosen.model.sha256}`",
+        "weights": f"`{proof.loaded.weights_sha256}`",
+        "proof key": f"`{proof.proof_key}`",
+    }
+    return _table(("what", "version"), list(versions.items()))
+
+
+def _ratio(benchmark: BenchmarkResult, row: Latency) -> str:
+    for eager in benchmark.latencies:
+        if not eager.provider and eager.dims == row.dims and row.provider:
+            return f"{eager.p50_ms / row.p50_ms:.2f}x"
+    return ""
+
+
+def _range(dim: Dim) -> str:
+    step = f" in steps of {dim.multiple_of}" if dim.multiple_of > 1 else ""
+    return f"{dim.min}..{dim.max}{step}" if not dim.fixed else str(dim.smallest)
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else " ".join(str(value).replace("|", "\\|").split())
+
+
+def _join(*parts: str) -> str:
+    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"

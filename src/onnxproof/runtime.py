@@ -1,0 +1,79 @@
+"""The one place that opens ONNX Runtime sessions, and tells the truth about providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxproof.errors import BenchmarkError
+from onnxproof.inputs import Feed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnxruntime
+
+CPU = "CPUExecutionProvider"
+
+
+class Session:
+    """A model on one execution provider."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.inputs = tuple(each.name for each in session.get_inputs())
+        self.outputs = tuple(each.name for each in session.get_outputs())
+
+    def run(self, feed: Feed) -> dict[str, np.ndarray]:
+        """Outputs by name; arrays of ``feed`` that the graph does not take are left out."""
+        taken = {name: feed[name] for name in self.inputs}
+        return dict(zip(self.outputs, self._session.run(None, taken), strict=True))
+
+
+def open_session(
+    model: Path,
+    provider: str = CPU,
+    *,
+    options: Mapping[str, str] | None = None,
+    threads: int | None = None,
+) -> Session:
+    """A session on exactly ``provider``.
+
+    Args:
+        model: ONNX file; its external data is read from beside it.
+        provider: Full name.
+        options: The provider's own options.
+        threads: Of one operator (intra-op), with one operator at a time; None is the default.
+
+    Raises:
+        BenchmarkError: ONNX Runtime would have run the model elsewhere.
+    """
+    import onnxruntime
+
+    if provider not in (available := available_providers()):
+        raise BenchmarkError(
+            f"asked for {provider}, this ONNX Runtime {onnxruntime.__version__} has "
+            f"{', '.join(available)}; install the build that has it, or drop it from "
+            "benchmark.providers"
+        )
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    if threads is not None:
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+    chosen = [(provider, dict(options or {}))]
+    session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
+    # ONNX Runtime falls back to the CPU without raising (microsoft/onnxruntime#23372), so ask it.
+    if (active := session.get_providers()[0]) != provider:
+        raise BenchmarkError(
+            f"asked for {provider}, ONNX Runtime chose {active}: a library or a driver of the "
+            "provider did not load; see the log"
+        )
+    return Session(session)
+
+
+def available_providers() -> tuple[str, ...]:
+    """Full names of the providers that this ONNX Runtime build has."""
+    import onnxruntime
+
+    return tuple(onnxruntime.get_available_providers())
