@@ -1,0 +1,309 @@
+"""The program ``onnxproof``; everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from flows.arguments import pairs, ranges
+from flows.interruption import Interruption
+from onnxproof.errors import BadInput, OnnxproofError
+
+if TYPE_CHECKING:
+    from onnxproof.records import ExportOutcome
+
+EPILOG = "Exit codes: 0 proven or unchanged, 2 bad input, 3 a stage failed, 4 refused, 5 a server does not answer, 130 Ctrl-C, 1 a bug."  # noqa: E501  # typer breaks it to the terminal's width
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=EPILOG,
+)
+console = Console()
+progress_console = Console(stderr=True)
+interruption = Interruption()
+
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", metavar="PACKAGE", help="Its code may be loaded too.")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=LINE", help='Such as "x=float32[batch, 3, 224, 224]".'),
+]
+Dims = Annotated[
+    list[str] | None, typer.Option("--dim", metavar="NAME=LOW..HIGH", help='Such as "batch=1..16".')
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from onnxproof.key import flow_version
+
+        sys.stdout.write(flow_version() + "\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print it and end."),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show Prefect's log.")] = False,
+) -> None:
+    """A PyTorch model becomes a registered ONNX model version that carries its proof."""
+    if not verbose:
+        # At ERROR Prefect prints a traceback for every refusal; the paragraph says it all.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    # 20 s by default; on a busy machine the temporary server takes longer to import itself.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+
+
+@app.command()
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A spec file, a name of the catalog, or module:callable.")
+    ],
+    *,
+    inputs: Inputs = None,
+    dims: Dims = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUE", help="Replace a value of the spec."),
+    ] = None,
+    allow: Allow = None,
+    promote: Annotated[
+        Literal["auto", "never"] | None,
+        typer.Option(
+            help="Whether a proven version becomes champion; the spec's own word if left out."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Prove and register again although nothing changed.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the outcome here, also of a run that failed.")
+    ] = None,
+) -> None:
+    """Export a model to ONNX, prove the file against PyTorch, and register it."""
+    from flows.terminal import tell_outcome, watched
+    from onnxproof.plan import override_lines
+
+    with _reported(json):
+        _allow(allow)
+        lines = [*override_lines(pairs(inputs), ranges(dims)), *(values or ())]
+        with watched(progress_console):
+            outcome = _run_flow(model, lines, promote, force=force)
+        if json:
+            _write_json(json, outcome)
+        tell_outcome(console, outcome)
+
+
+@app.command()
+def init(
+    factory: Annotated[str, typer.Argument(help="module:callable that builds the module.")],
+    inputs: Inputs = None,
+    dims: Dims = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The spec file to write; never replaced.")
+    ] = None,
+    allow: Allow = None,
+) -> None:
+    """Build a model, find out what its forward takes, and write a first spec."""
+    from flows.terminal import watched
+    from onnxproof.api import first_spec
+    from onnxproof.workspace import name_for
+
+    with _reported():
+        _allow(allow)
+        path = output or Path(f"{name_for(factory)}.yaml")
+        if path.exists():
+            raise BadInput(f"{path} is there already; choose another with -o, or remove it")
+        with watched(progress_console):
+            text = first_spec(factory, inputs=pairs(inputs), dims=ranges(dims))
+        _write(path, text)
+        console.print(f"{path} written. Look at it, then: onnxproof export {path}", highlight=False)
+
+
+@app.command()
+def verify(
+    model: Annotated[
+        str, typer.Argument(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a folder.")
+    ],
+    provider: Annotated[
+        str, typer.Option(help="Execution provider to replay on, by its full name.")
+    ] = "CPUExecutionProvider",
+) -> None:
+    """Replay a model's proof on this machine."""
+    from onnxproof.api import verify_model
+
+    with _reported():
+        for line in verify_model(model, provider=provider).lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def show(
+    model: Annotated[
+        str, typer.Argument(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a folder.")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="The proof as it was saved.")] = False,
+) -> None:
+    """Show a model's proof: verdicts, numbers, versions."""
+    from onnxproof.api import show_model
+    from onnxproof.report import render_proof
+
+    with _reported():
+        proof, registration = show_model(model)
+        if json:
+            sys.stdout.write(proof.model_dump_json(indent=2) + "\n")
+        elif console.is_terminal:
+            from rich.markdown import Markdown
+
+            console.print(Markdown(render_proof(proof, registration)))
+        else:
+            sys.stdout.write(render_proof(proof, registration))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine: versions, execution providers, servers, folders."""
+    from onnxproof.api import examine_machine
+
+    marks = {"good": "[green]good[/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
+    with _reported():
+        findings = examine_machine()
+        for each in findings:
+            console.print(f"{marks[each.outcome]} [bold]{each.name}[/] ", end="", highlight=False)
+            console.print(each.text, highlight=False, markup=False, soft_wrap=True)
+        if worst := max((each.exit_code for each in findings), default=0):
+            raise typer.Exit(worst)
+
+
+def main() -> None:
+    """The console entry point."""
+    interruption.install()
+    sys.argv[0] = "onnxproof"
+    app()
+
+
+def _run_flow(
+    model: str, overrides: Sequence[str], promote: str | None, *, force: bool
+) -> ExportOutcome:
+    from onnxproof.progress import say
+    from onnxproof.settings import apply_environment, read_settings, require_servers
+    from onnxproof.workspace import resolve_spec
+
+    settings = read_settings()
+    resolve_spec(model, overrides, settings.catalog)  # a bad spec is known before Prefect starts
+    require_servers(settings)
+    apply_environment(settings)
+    _make(settings.home)
+    say("prefect", f"Prefect on {settings.prefect_api_url or 'a temporary server'}")
+    from flows.export_model import Promotion, export_model
+
+    outcome: ExportOutcome = export_model(  # type: ignore[assignment]  # Prefect unpacks the state
+        model,
+        promotion=Promotion(promote or "from_spec"),
+        overrides=tuple(overrides),
+        force=force,
+    )
+    return outcome
+
+
+def _make(home: Path) -> None:
+    """Make the home folder: Prefect makes its own below it, and no parents."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"cannot make the folder {home}: {error.strerror}; "
+            "set ONNXPROOF_HOME to a folder that can be written"
+        ) from None
+
+
+@contextlib.contextmanager
+def _reported(json: Path | None = None) -> Iterator[None]:
+    """Turn an error into its paragraph and its exit code, and write the outcome where asked."""
+    interruption.last_words = lambda: _end(KeyboardInterrupt(), json)
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        raised = KeyboardInterrupt() if interruption.came else error
+        raise typer.Exit(_end(raised, json)) from None
+
+
+def _end(error: BaseException, json: Path | None) -> int:
+    from onnxproof.outcome import failed
+
+    outcome = failed(error)
+    progress_console.show_cursor()
+    _tell(error)
+    if json:
+        with contextlib.suppress(BadInput):
+            _write_json(json, outcome)
+    return outcome.exit_code
+
+
+def _tell(error: BaseException) -> None:
+    from flows.terminal import tell_error
+
+    if isinstance(error, OnnxproofError):
+        tell_error(progress_console, error)
+    elif isinstance(error, KeyboardInterrupt):
+        progress_console.print("interrupted")
+    else:
+        progress_console.print(
+            f"This is a bug in onnxproof: {type(error).__name__}: {error}. Please report it with "
+            f"the traceback in {_save_traceback()}.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _save_traceback() -> Path:
+    from onnxproof.settings import read_settings
+
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = read_settings().home / "errors" / f"{stamp}.log"
+    try:
+        _write(path, traceback.format_exc())
+    except BadInput:
+        path = Path(os.devnull)
+    return path
+
+
+def _write_json(path: Path, outcome: ExportOutcome) -> None:
+    _write(path, outcome.model_dump_json(indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    from onnxproof.artifact import atomic_write
+
+    try:
+        with atomic_write(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def _allow(packages: Sequence[str] | None) -> None:
+    """Add to the list that the environment holds, where everything looks for it."""
+    listed = [os.environ.get("ONNXPROOF_ALLOW", ""), *(packages or ())]
+    os.environ["ONNXPROOF_ALLOW"] = ",".join(filter(None, listed))

@@ -1,0 +1,170 @@
+"""The flow ``export-model``: from a spec to a registered version that carries its proof."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.publish import publish_proof, publish_refusal, publish_unchanged
+from flows.watch import Watcher
+from onnxproof import outcome
+from onnxproof.child import prepare_children
+from onnxproof.errors import BadInput, OnnxproofError, Refused
+from onnxproof.key import flow_version
+from onnxproof.ladder import climb
+from onnxproof.plan import Plan, make_plan
+from onnxproof.progress import listen
+from onnxproof.records import BenchmarkResult, Candidate, CheckResult, ExportOutcome, Loaded, Work
+from onnxproof.settings import apply_environment, read_settings, require_servers
+from onnxproof.spec import Strategy
+from onnxproof.workspace import discard_work
+from tasks.benchmark import benchmark
+from tasks.check import check
+from tasks.conclude import conclude
+from tasks.export import export
+from tasks.load import load
+from tasks.look_up import look_up
+from tasks.promote import promote
+from tasks.register import register
+from tasks.simplify import simplify
+
+
+class Promotion(StrEnum):
+    """Whether a proven version becomes ``champion``."""
+
+    from_spec = "from_spec"
+    auto = "auto"
+    never = "never"
+
+
+class Search(StrEnum):
+    """Which proven graph is taken."""
+
+    from_spec = "from_spec"
+    first = "first"
+    fastest = "fastest"
+
+
+class TaskStages:
+    """The stages that the ladder calls, each as a task."""
+
+    def __init__(self, plan: Plan, work: Work, loaded: Loaded) -> None:
+        self.spec, self.work, self.loaded = plan.spec, work, loaded
+
+    def export(self, strategy: Strategy) -> Candidate:
+        """The task ``export``."""
+        return export(self.spec, self.work, self.loaded, strategy)
+
+    def simplify(self, candidate: Candidate) -> Candidate:
+        """The task ``simplify``."""
+        return simplify(self.spec, self.work, self.loaded, candidate)
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        """The task ``check``."""
+        return check(self.spec, self.work, self.loaded, candidate)
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        """The task ``benchmark``."""
+        return benchmark(self.spec, self.work, candidates)
+
+
+@flow(
+    name="export-model",
+    flow_run_name="export-{model}",
+    version=flow_version(),
+    persist_result=False,
+)
+def export_model(
+    model: str,
+    promotion: Promotion = Promotion.from_spec,
+    search: Search = Search.from_spec,
+    overrides: Annotated[tuple[str, ...], Field(max_length=50)] = (),
+    force: bool = False,
+) -> State[ExportOutcome]:
+    """Export a PyTorch model to ONNX, prove the file against PyTorch, register it.
+
+    Ends as Proven, or as Unchanged when the registry already has a version with the same weights,
+    code, spec and toolchain. Called as a function it gives the ExportOutcome, or raises.
+
+    Args:
+        model: A model of the catalog, the folder deployments/catalog: digits-cnn or minilm.
+        promotion: Whether a proven version becomes champion; from_spec does what the spec says.
+        search: first takes the first strategy that is proven, fastest proves all and times them.
+        overrides: Values of the spec to replace, one each, such as check.samples=8.
+        force: Prove and register again although nothing has changed.
+    """
+    deployed = bool(runtime.deployment.id)
+    settings = read_settings()
+    apply_environment(settings)
+    replaced = [*overrides, *_overrides(promotion, search)]
+    try:
+        require_servers(settings)
+        # Whoever reaches the page may start a run, so a deployment runs code that was allowed only.
+        plan = make_plan(model, replaced, settings, local_code=not deployed)
+        with listen(Watcher()) if deployed else nullcontext():
+            ended = run_plan(plan, force=force)
+    except OnnxproofError as error:
+        return Failed(name=_state_name(error), message=str(error), data=error)
+    return Completed(name=ended.status.capitalize(), message=_told(ended), data=ended)
+
+
+def run_plan(plan: Plan, *, force: bool) -> ExportOutcome:
+    """Every stage in order; the alias moves last.
+
+    Raises:
+        OnnxproofError: Of the stage that said no.
+    """
+    if not force and plan.key is not None and (ended := _unchanged(plan, plan.key)):
+        return ended
+    prepare_children()
+    with plan.working() as work:
+        loaded = load(plan.spec, work)
+        key = plan.key_of(loaded)
+        if not force and plan.key is None and (ended := _unchanged(plan, key)):
+            discard_work(work)
+            return ended
+        ladder = climb(plan.spec, TaskStages(plan, work, loaded))
+        try:
+            proof = conclude(plan.spec, work, key, loaded, ladder)
+        except OnnxproofError:
+            publish_refusal(plan.spec.name, loaded, ladder)
+            raise
+        registration = register(proof, work)
+        registration = promote(registration, plan.spec.promote)
+    publish_proof(proof, registration)
+    return outcome.proven(proof, registration, Path(work.folder))
+
+
+def _unchanged(plan: Plan, key: str) -> ExportOutcome | None:
+    """The end of a run whose key the registry knows; a promotion cut short is made up for."""
+    found = look_up(plan.spec.name, key)
+    if found is None:
+        return None
+    registration = promote(found, plan.spec.promote)
+    publish_unchanged(registration)
+    return outcome.unchanged(key, registration, plan.settings.home)
+
+
+def _overrides(promotion: Promotion, search: Search) -> list[str]:
+    chosen = {"promote": promotion, "export.search": search}
+    return [f"{place}={value}" for place, value in chosen.items() if value != "from_spec"]
+
+
+def _state_name(error: OnnxproofError) -> str:
+    if isinstance(error, Refused):
+        return "Refused"
+    return "Bad input" if isinstance(error, BadInput) else "Failed"
+
+
+def _told(ended: ExportOutcome) -> str:
+    registration = ended.registration
+    assert registration is not None
+    aliases = ", ".join(registration.aliases) or "no alias"
+    return f"{registration.name} version {registration.version} ({aliases})"

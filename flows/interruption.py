@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM end the program within two seconds, whatever Prefect is doing then.
+
+Ctrl-C reaches Prefect's temporary server too, and Prefect would go on for a minute to tell a dead
+server that the run has crashed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+GRACE_SECONDS: Final = 1.2
+EXIT_CODE: Final = 130
+
+
+class Interruption:
+    """Raises KeyboardInterrupt at the first signal, and ends the process when that is not enough.
+
+    Attributes:
+        came: Whether there was one; what is raised after it says nothing new.
+        last_words: Called before the process is ended by force.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self.last_words: Callable[[], None] = lambda: None
+
+    def install(self) -> None:
+        """Listen to both signals; in the main thread only."""
+        signal.signal(signal.SIGINT, self._take)
+        signal.signal(signal.SIGTERM, self._take)
+
+    def _take(self, _signal: int, _frame: FrameType | None) -> None:
+        if not self.came:
+            self.came = True
+            timer = threading.Timer(GRACE_SECONDS, self._end)
+            timer.daemon = True
+            timer.start()
+        raise KeyboardInterrupt
+
+    def _end(self) -> None:
+        import psutil
+
+        try:
+            self.last_words()
+        finally:
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+            os._exit(EXIT_CODE)

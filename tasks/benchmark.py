@@ -1,0 +1,23 @@
+"""Time the proven graphs and PyTorch in turn."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from onnxproof.benchmark import measure
+from onnxproof.records import BenchmarkResult, Candidate, Work
+from onnxproof.spec import Spec
+
+
+@task(
+    name="benchmark",
+    task_run_name="benchmark-{spec.name}",
+    tags=["exclusive-device"],  # `make deploy` limits the tag to one: two would time each other
+    retries=0,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def benchmark(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+    """Latencies of every contender."""
+    return measure(spec, work, candidates)

@@ -1,0 +1,23 @@
+"""Put the proof together."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from onnxproof import proof
+from onnxproof.records import Ladder, Loaded, Proof, Work
+from onnxproof.spec import Spec
+
+
+@task(
+    name="conclude",
+    task_run_name="conclude-{spec.name}",
+    tags=["gate"],
+    retries=0,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def conclude(spec: Spec, work: Work, key: str, loaded: Loaded, ladder: Ladder) -> Proof:
+    """The proof of the chosen candidate; raises when nothing was proven."""
+    return proof.conclude(spec, work, key, loaded, ladder)
