@@ -1,0 +1,1 @@
+"""Scripts that measure onnxproof itself; `make bench` runs them."""
