@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples import minilm
+from onnxproof.api import _Calls
+from onnxproof.ladder import climb
+from onnxproof.load import load_source
+from onnxproof.plan import make_plan
+from onnxproof.proof import conclude
+from onnxproof.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_the_proven_file_has_the_neighbours_of_pytorch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("ONNXPROOF_HOME", str(tmp_path))
+    minilm.write_weights()
+    plan = make_plan("minilm", ["benchmark.samples=2"], read_settings(), local_code=True)
+    with plan.working() as work:
+        loaded = load_source(plan.spec, work)
+        ladder = climb(plan.spec, _Calls(plan, work, loaded))
+        proof = conclude(plan.spec, work, plan.key_of(loaded), loaded, ladder)
+    assert proof.loaded.parameters == 22_565_376
+    model = work.path("model.onnx")
+    feed = minilm.tokenize()
+    difference = minilm.embed_with_onnx(model, feed) - minilm.embed_with_pytorch(feed)
+    assert np.abs(difference).max() < 1e-5
+    assert minilm.main(["neighbours", model]) == 0
+    assert "same nearest neighbour for 20 of 20" in capsys.readouterr().out

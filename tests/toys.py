@@ -1,0 +1,139 @@
+"""Tiny models, good and bad, that tests name as ``tests.toys:FACTORY``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    """``float32[batch, 4]`` to ``float32[batch, 3]``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.layer(x)
+        return result
+
+
+class Tokens(nn.Module):
+    """Two inputs with two dims, a mask, and two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(50, 8)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        hidden = self.embed(input_ids) * attention_mask.unsqueeze(-1)
+        return {"hidden": hidden, "pooled": hidden.sum(1) / attention_mask.sum(1, keepdim=True)}
+
+
+class DropoutOn(Linear):
+    """Behaves differently on every call, also in eval mode."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.dropout(x, 0.5, training=True))
+
+
+class Nan(Linear):
+    """Divides nothing by nothing."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * (x.sum() * 0 / 0)
+
+
+class Repeat(Linear):
+    """The classic lesson: tracing bakes the number of rounds in."""
+
+    def forward(self, x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        for _ in range(int(steps)):
+            x = x * 2
+        return super().forward(x)
+
+
+class BakesBatch(Linear):
+    """Tracing bakes the example's batch size in."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) / float(len(x.tolist()))
+
+
+class Breaks(Linear):
+    """Cannot be exported by any strategy."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if (
+            torch.compiler.is_exporting()
+            or torch.onnx.is_in_onnx_export()
+            or torch.jit.is_tracing()
+        ):
+            raise NotImplementedError("this module does not want to leave PyTorch")
+        return super().forward(x)
+
+
+def linear() -> nn.Module:
+    return Linear()
+
+
+def tokens() -> nn.Module:
+    return Tokens()
+
+
+def dropout_on() -> nn.Module:
+    return DropoutOn()
+
+
+def nan() -> nn.Module:
+    return Nan()
+
+
+def repeat() -> nn.Module:
+    return Repeat()
+
+
+def bakes_batch() -> nn.Module:
+    return BakesBatch()
+
+
+def breaks() -> nn.Module:
+    return Breaks()
+
+
+def conv(channels: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+
+
+def raises() -> nn.Module:
+    raise RuntimeError("the factory is out of order")
+
+
+def returns_text() -> Any:
+    return "a module, honestly"
+
+
+def exits() -> nn.Module:
+    sys.exit(7)
+
+
+def leaves() -> nn.Module:
+    os._exit(7)
+
+
+def hangs() -> nn.Module:
+    time.sleep(600)
+    raise AssertionError
+
+
+def eats_memory() -> nn.Module:
+    kept = []
+    while True:
+        kept.append(bytearray(50_000_000))
