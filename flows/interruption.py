@@ -29,7 +29,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.came = False
-        self.last_words: Callable[[], None] = lambda: None
+        self.last_words: Callable[[], object] = lambda: None
 
     def install(self) -> None:
         """Listen to both signals; in the main thread only."""

@@ -79,7 +79,7 @@ def test_only_tracking_talks_to_mlflow() -> None:
         path
         for folder in ("src", "tasks", "flows")
         for path in sources(folder)
-        if path.stem != "tracking"
+        if path.parent.name != "tracking"
     ]
     assert offenders(paths, {"mlflow"}) == []
 

@@ -121,6 +121,20 @@ def examine_machine() -> tuple[Finding, ...]:
     return examine(read_settings())
 
 
+def prove(plan: Plan, work: Work, loaded: Loaded) -> Proof:
+    """The proof of the candidate that stands; nothing is registered.
+
+    Raises:
+        StageError: No strategy gave a graph, or a stage did not finish.
+        ProofRefused: No candidate was proven.
+    """
+    from onnxproof.ladder import climb
+    from onnxproof.proof import conclude
+
+    ladder = climb(plan.spec, _Calls(plan, work, loaded))
+    return conclude(plan.spec, work, plan.key_of(loaded), loaded, ladder)
+
+
 class _Calls:
     """The stages that the ladder calls, as plain functions."""
 
@@ -151,9 +165,7 @@ class _Calls:
 def _run_plan(plan: Plan, *, force: bool) -> ExportOutcome:
     from onnxproof import outcome, tracking
     from onnxproof.child import prepare_children
-    from onnxproof.ladder import climb
     from onnxproof.load import load_source
-    from onnxproof.proof import conclude
     from onnxproof.workspace import discard_work
 
     if not force and plan.key is not None and (ended := _unchanged(plan, plan.key)):
@@ -165,8 +177,7 @@ def _run_plan(plan: Plan, *, force: bool) -> ExportOutcome:
         if not force and plan.key is None and (ended := _unchanged(plan, key)):
             discard_work(work)
             return ended
-        ladder = climb(plan.spec, _Calls(plan, work, loaded))
-        proof = conclude(plan.spec, work, key, loaded, ladder)
+        proof = prove(plan, work, loaded)
         registration = tracking.register(proof, Path(work.folder))
         registration = tracking.promote(registration, plan.spec.promote)
     return outcome.proven(proof, registration, Path(work.folder))

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from examples import minilm
-from onnxproof.api import _Calls
-from onnxproof.ladder import climb
+from onnxproof.api import prove
 from onnxproof.load import load_source
 from onnxproof.plan import make_plan
-from onnxproof.proof import conclude
 from onnxproof.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +23,7 @@ def test_the_proven_file_has_the_neighbours_of_pytorch(
     minilm.write_weights()
     plan = make_plan("minilm", ["benchmark.samples=2"], read_settings(), local_code=True)
     with plan.working() as work:
-        loaded = load_source(plan.spec, work)
-        ladder = climb(plan.spec, _Calls(plan, work, loaded))
-        proof = conclude(plan.spec, work, plan.key_of(loaded), loaded, ladder)
+        proof = prove(plan, work, load_source(plan.spec, work))
     assert proof.loaded.parameters == 22_565_376
     model = work.path("model.onnx")
     feed = minilm.tokenize()

@@ -8,11 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from onnxproof.api import _Calls
-from onnxproof.ladder import climb
+from onnxproof.api import prove
 from onnxproof.load import load_source
 from onnxproof.plan import make_plan
-from onnxproof.proof import conclude, read_proof
+from onnxproof.proof import read_proof
 from onnxproof.records import OutputParity, Proof
 from onnxproof.settings import read_settings
 from onnxproof.spec import parse_spec
@@ -89,9 +88,7 @@ def test_a_real_proof_is_valid_and_comes_back(
     )
     plan = make_plan(spec, (), read_settings(), local_code=True)
     with plan.working() as work:
-        loaded = load_source(spec, work)
-        ladder = climb(spec, _Calls(plan, work, loaded))
-        proof = conclude(spec, work, plan.key_of(loaded), loaded, ladder)
+        proof = prove(plan, work, load_source(spec, work))
     written = Path(work.path("proof.json"))
     jsonschema.validate(json.loads(written.read_text(), parse_constant=pytest.fail), SCHEMA)
     assert read_proof(written) == proof

@@ -1,0 +1,13 @@
+"""The one package that talks to MLflow: find, register, promote and fetch model versions.
+
+The order is the guarantee: log, fetch back, replay, create the version with its tags, alias
+``challenger``, alias ``champion``. Whatever ends the process in between, consumers stay where they
+were, and what is left over says so and is finished or removed by the next run.
+"""
+
+from __future__ import annotations
+
+from onnxproof.tracking.new_version import register
+from onnxproof.tracking.versions import describe, download, find_version, promote
+
+__all__ = ["describe", "download", "find_version", "promote", "register"]

@@ -1,0 +1,78 @@
+"""What an MLflow run shows of a proof: params and metrics; pure functions of the record.
+
+Names hold no candidate's label, so that MLflow can compare versions that came out by other ways.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from onnxproof.records import Latency, Proof
+
+
+def run_params(proof: Proof) -> dict[str, str]:
+    """Facts that do not change any more, as text."""
+    chosen, loaded = proof.chosen, proof.loaded
+    return {
+        "source.factory": proof.spec.source.factory,
+        "module_class": loaded.module_class,
+        "parameters": str(loaded.parameters),
+        "weights_sha256": loaded.weights_sha256,
+        "candidate": chosen.label,
+        "opset": str(chosen.opset),
+        "ir_version": str(chosen.ir_version),
+        **{f"dims.{name}": f"{dim.min}..{dim.max}" for name, dim in proof.spec.dims.items()},
+        "check.samples": str(proof.spec.check.samples),
+        "check.seed": str(proof.spec.check.seed),
+        "benchmark.threads": str(proof.spec.benchmark.threads),
+        "python": proof.versions.python,
+        **proof.versions.toolchain,
+    }
+
+
+def run_metrics(proof: Proof) -> dict[str, float]:
+    """Measured numbers by a name that MLflow takes; finite ones only.
+
+    MLflow 3.17 reads a NaN metric of a logged model back as 0.0: a failure would look best of all.
+    """
+    return {
+        re.sub(r"[^\w\-. :/]", "-", name): value
+        for name, value in _measured(proof)
+        if math.isfinite(value)
+    }
+
+
+def _measured(proof: Proof) -> Iterator[tuple[str, float]]:
+    yield "model_size_bytes", proof.chosen.model.size_bytes
+    yield "nodes", proof.chosen.nodes
+    for each in proof.check.parity:
+        yield f"max_abs_diff/{each.name}", each.max_abs_diff
+        yield f"max_rel_diff/{each.name}", each.max_rel_diff
+    if (metric := proof.check.metric) is not None and metric.onnx is not None:
+        yield f"{metric.name}/pytorch", metric.pytorch
+        yield f"{metric.name}/onnx", metric.onnx
+    yield "seconds/load", proof.loaded.seconds
+    yield "seconds/export", proof.chosen.seconds
+    yield "seconds/check", proof.check.seconds
+    yield "seconds/benchmark", proof.benchmark.seconds
+    yield from _latencies(proof)
+
+
+def _latencies(proof: Proof) -> Iterator[tuple[str, float]]:
+    eager = {_place(each): each.p50_ms for each in proof.benchmark.latencies if not each.provider}
+    for each in proof.benchmark.latencies:
+        place = _place(each)
+        if not each.provider:
+            yield f"p50_ms/PyTorch{place}", each.p50_ms
+        elif each.contender == proof.chosen.label:
+            yield f"p50_ms/{each.provider}{place}", each.p50_ms
+            if place in eager:
+                yield f"speedup/{each.provider}{place}", eager[place] / each.p50_ms
+
+
+def _place(latency: Latency) -> str:
+    """``/batch:1 seq:24``; MLflow takes no ``=`` in a name."""
+    sizes = " ".join(f"{name}:{size}" for name, size in latency.dims.items())
+    return f"/{sizes}" if sizes else ""

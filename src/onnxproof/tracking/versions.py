@@ -1,0 +1,184 @@
+"""Model versions that are there: find one by its proof key, promote it, fetch what it carries."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from onnxproof.errors import BadInput
+from onnxproof.proof import read_proof
+from onnxproof.records import Proof, Registration
+from onnxproof.settings import is_http, read_settings, shown_url
+from onnxproof.tracking.client import KEY_TAG, talking
+from onnxproof.tracking.leftovers import settle_leftovers
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+PROMOTED_TAG: Final = "onnxproof.promoted_at"
+_MODEL_URI: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
+_MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's answers for a missing model or version, and for a missing alias (mlflow 3.17)."""
+
+
+def find_version(name: str, proof_key: str) -> Registration | None:
+    """The newest version of ``name`` with this proof key; None when there is none.
+
+    Raises:
+        ServerUnreachable: MLflow does not answer.
+    """
+    with talking(f"look for a version of {name}") as client:
+        found = client.search_model_versions(
+            f"name = '{name}' and tags.`{KEY_TAG}` = '{proof_key}'",
+            order_by=["version_number DESC"],
+            max_results=1,
+        )
+        return read_registration(client, name, found[0].version) if found else None
+
+
+def promote(registration: Registration, mode: Literal["auto", "never"]) -> Registration:
+    """The version with the aliases it is due: ``challenger``, and with ``auto`` ``champion``.
+
+    A version that was champion and lost the alias to an older one was rolled back by a person, and
+    is left alone. Last of all, what killed processes left behind is finished or removed.
+
+    Raises:
+        ServerUnreachable: MLflow does not answer.
+    """
+    name, version = registration.name, registration.version
+    with talking(f"promote {name} version {version}") as client:
+        give_alias(client, name, "challenger", version, only_newer=True)
+        if mode == "auto":
+            _make_champion(client, name, version)
+        settle_leftovers(client, name)
+        return read_registration(client, name, version)
+
+
+def describe(model_uri: str) -> tuple[Proof, Registration]:
+    """The proof that a version carries, and where the version is registered.
+
+    Raises:
+        BadInput: There is no such version, or it carries no proof.
+        ServerUnreachable: MLflow does not answer.
+    """
+    with talking(f"read {model_uri}") as client, tempfile.TemporaryDirectory() as scratch:
+        found = _resolve(client, model_uri)
+        registration = read_registration(client, found.name, str(found.version))
+        path = fetch(f"{registration.model_uri}/proof.json", Path(scratch))
+        try:
+            return read_proof(path), registration
+        except ValueError:
+            raise BadInput(
+                f"{model_uri} carries a proof that this onnxproof does not read; "
+                "use the version of onnxproof that made it (tag onnxproof.flow_version)"
+            ) from None
+
+
+def download(model_uri: str, folder: Path) -> Path:
+    """All files of a version, in ``folder``.
+
+    Raises:
+        BadInput: There is no such version, or it carries no proof.
+        ServerUnreachable: MLflow does not answer.
+    """
+    with talking(f"fetch {model_uri}") as client:
+        found = _resolve(client, model_uri)
+        return fetch(f"models:/{found.name}/{found.version}", folder)
+
+
+def fetch(artifact_uri: str, folder: Path) -> Path:
+    """Files of MLflow at ``artifact_uri``, copied below ``folder``."""
+    from mlflow.artifacts import download_artifacts
+
+    folder.mkdir(parents=True, exist_ok=True)
+    uri = read_settings().tracking_uri
+    return Path(
+        download_artifacts(
+            artifact_uri=artifact_uri, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
+        )
+    )
+
+
+def read_registration(client: MlflowClient, name: str, version: str) -> Registration:
+    """Where a version is, with the aliases it has now."""
+    found = client.get_model_version(name, version)
+    run_id = found.run_id or ""
+    return Registration(
+        name=name,
+        version=str(version),
+        model_uri=f"models:/{name}/{version}",
+        model_id=(found.source or "").removeprefix("models:/"),
+        run_id=run_id,
+        run_url=_run_url(client, run_id),
+        aliases=tuple(sorted(found.aliases)),
+    )
+
+
+def give_alias(
+    client: MlflowClient, name: str, alias: str, version: str, *, only_newer: bool = False
+) -> None:
+    """Let ``alias`` mean ``version``; with ``only_newer`` never take it from a newer version."""
+    holder = _holder(client, name, alias)
+    if holder == int(version) or (only_newer and holder is not None and holder > int(version)):
+        return
+    client.set_registered_model_alias(name, alias, version)
+
+
+def _make_champion(client: MlflowClient, name: str, version: str) -> None:
+    was_champion = PROMOTED_TAG in client.get_model_version(name, version).tags
+    holder = _holder(client, name, "champion")
+    if was_champion and holder is not None and holder < int(version):
+        return  # a person rolled it back
+    give_alias(client, name, "champion", version)
+    if not was_champion:
+        # After the alias: a tag alone would look like a rollback when the process ends here.
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        client.set_model_version_tag(name, version, PROMOTED_TAG, stamp)
+
+
+def _holder(client: MlflowClient, name: str, alias: str) -> int | None:
+    """Number of the version that ``alias`` means; None when it means none."""
+    found = client.get_registered_model(name).aliases.get(alias)
+    return None if found is None else int(found)
+
+
+def _resolve(client: MlflowClient, model_uri: str) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    match = _MODEL_URI.fullmatch(model_uri)
+    if match is None:
+        raise BadInput(
+            f"{model_uri!r} is no model; write models:/NAME/VERSION, models:/NAME@ALIAS, "
+            "or a folder that holds a proof.json"
+        )
+    name, version, alias = match["name"], match["version"], match["alias"]
+    try:
+        if version is not None:
+            return client.get_model_version(name, version)
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code not in _MISSING:
+            raise
+        raise BadInput(f"the registry has no {model_uri}; {_near(client, name)}") from None
+
+
+def _near(client: MlflowClient, name: str) -> str:
+    """What the registry has instead."""
+    for model in client.search_registered_models(f"name = '{name}'"):
+        versions = sorted(int(each.version) for each in model.latest_versions)
+        aliases = [f"@{alias}" for alias in sorted(model.aliases)]
+        return f"of {name} it has {', '.join([f'/{versions[-1]}', *aliases])}" if versions else ""
+    names = [model.name for model in client.search_registered_models(max_results=20)]
+    return f"it has {', '.join(names)}" if names else "it is empty; `onnxproof export` fills it"
+
+
+def _run_url(client: MlflowClient, run_id: str) -> str:
+    uri = read_settings().tracking_uri
+    if not is_http(uri) or not run_id:
+        return ""
+    experiment = client.get_run(run_id).info.experiment_id
+    return f"{shown_url(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"

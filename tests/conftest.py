@@ -1,0 +1,74 @@
+"""What every test may count on: a scrubbed environment, and a home folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from onnxproof.child import prepare_children
+from onnxproof.records import Proof
+from onnxproof.settings import quiet_environment, read_settings
+from onnxproof.spec import parse_spec
+
+ROOT = Path(__file__).parents[1]
+OURS = ("MLFLOW_", "ONNXPROOF_", "PREFECT_")
+TOY = {
+    "name": "toy",
+    "source": {"factory": "tests.toys:linear"},
+    "inputs": {"x": "float32[batch, 4]"},
+    "dims": {"batch": {"max": 8}},
+    "export": {"strategies": ["trace"]},
+    "check": {"samples": 2},
+    "benchmark": {"samples": 12},
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path) -> Iterator[Path]:
+    """The developer's own servers and folders do not leak in, nor one test's into the next."""
+    before = dict(os.environ)
+    for name in [each for each in os.environ if each.startswith(OURS)]:
+        del os.environ[name]
+    os.environ.update(quiet_environment())
+    os.environ["ONNXPROOF_HOME"] = str(tmp_path / "home")
+    yield tmp_path / "home"
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, made once: its migrations take seconds."""
+    from mlflow import MlflowClient
+
+    database = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{database}").search_registered_models()
+    return database
+
+
+@pytest.fixture
+def registry(empty_registry: Path, environment: Path) -> Path:
+    """An empty registry in the test's own home folder."""
+    environment.mkdir(parents=True, exist_ok=True)
+    shutil.copy(empty_registry, environment / "mlflow.db")
+    return environment
+
+
+@pytest.fixture(scope="session")
+def toy_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
+    """A real proof of a tiny model, and its work folder; registered nowhere."""
+    from onnxproof.api import prove
+    from onnxproof.load import load_source
+    from onnxproof.plan import make_plan
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setenv("ONNXPROOF_HOME", str(tmp_path_factory.mktemp("proven")))
+        prepare_children()
+        plan = make_plan(parse_spec(TOY), (), read_settings(), local_code=True)
+        with plan.working() as work:
+            return prove(plan, work, load_source(plan.spec, work)), Path(work.folder)
