@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 from prefect import flow, runtime
@@ -12,19 +11,16 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.publish import publish_proof, publish_refusal, publish_unchanged
+from flows.publish import publish, publish_refusal
 from flows.watch import Watcher
-from onnxproof import outcome
-from onnxproof.child import prepare_children
+from onnxproof.chain import Stages, run_chain
 from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.key import flow_version
-from onnxproof.ladder import climb
-from onnxproof.plan import Plan, make_plan
+from onnxproof.plan import make_plan
 from onnxproof.progress import listen
-from onnxproof.records import BenchmarkResult, Candidate, CheckResult, ExportOutcome, Loaded, Work
+from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Work
 from onnxproof.settings import apply_environment, read_settings, require_servers
-from onnxproof.spec import Strategy
-from onnxproof.workspace import discard_work
+from onnxproof.spec import Spec
 from tasks.benchmark import benchmark
 from tasks.check import check
 from tasks.conclude import conclude
@@ -50,29 +46,6 @@ class Search(StrEnum):
     from_spec = "from_spec"
     first = "first"
     fastest = "fastest"
-
-
-class TaskStages:
-    """The stages that the ladder calls, each as a task."""
-
-    def __init__(self, plan: Plan, work: Work, loaded: Loaded) -> None:
-        self.spec, self.work, self.loaded = plan.spec, work, loaded
-
-    def export(self, strategy: Strategy) -> Candidate:
-        """The task ``export``."""
-        return export(self.spec, self.work, self.loaded, strategy)
-
-    def simplify(self, candidate: Candidate) -> Candidate:
-        """The task ``simplify``."""
-        return simplify(self.spec, self.work, self.loaded, candidate)
-
-    def check(self, candidate: Candidate) -> CheckResult:
-        """The task ``check``."""
-        return check(self.spec, self.work, self.loaded, candidate)
-
-    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
-        """The task ``benchmark``."""
-        return benchmark(self.spec, self.work, candidates)
 
 
 @flow(
@@ -109,47 +82,34 @@ def export_model(
         # Whoever reaches the page may start a run, so a deployment runs code that was allowed only.
         plan = make_plan(model, replaced, settings, local_code=not deployed)
         with listen(Watcher()) if deployed else nullcontext():
-            ended = run_plan(plan, force=force)
+            ended = run_chain(plan, ORDER, force=force)
+            publish(ended)
     except OnnxproofError as error:
         return Failed(name=_state_name(error), message=str(error), data=error)
     return Completed(name=ended.status.capitalize(), message=_told(ended), data=ended)
 
 
-def run_plan(plan: Plan, *, force: bool) -> ExportOutcome:
-    """Every stage in order; the alias moves last.
-
-    Raises:
-        OnnxproofError: Of the stage that said no.
-    """
-    if not force and plan.key is not None and (ended := _unchanged(plan, plan.key)):
-        return ended
-    prepare_children()
-    with plan.working() as work:
-        loaded = load(plan.spec, work)
-        key = plan.key_of(loaded)
-        if not force and plan.key is None and (ended := _unchanged(plan, key)):
-            discard_work(work)
-            return ended
-        ladder = climb(plan.spec, TaskStages(plan, work, loaded))
-        try:
-            proof = conclude(plan.spec, work, key, loaded, ladder)
-        except OnnxproofError:
-            publish_refusal(plan.spec.name, loaded, ladder)
-            raise
-        registration = register(proof, work)
-        registration = promote(registration, plan.spec.promote)
-    publish_proof(proof, registration)
-    return outcome.proven(proof, registration, Path(work.folder))
+def concluded(spec: Spec, work: Work, key: str, loaded: Loaded, ladder: Ladder) -> Proof:
+    """The task ``conclude``; when no candidate stands, the page says why."""
+    try:
+        return conclude(spec, work, key, loaded, ladder)
+    except OnnxproofError:
+        publish_refusal(spec.name, loaded, ladder)
+        raise
 
 
-def _unchanged(plan: Plan, key: str) -> ExportOutcome | None:
-    """The end of a run whose key the registry knows; a promotion cut short is made up for."""
-    found = look_up(plan.spec.name, key)
-    if found is None:
-        return None
-    registration = promote(found, plan.spec.promote)
-    publish_unchanged(registration)
-    return outcome.unchanged(key, registration, plan.settings.home)
+ORDER = Stages(
+    look_up=look_up,
+    load=load,
+    export=export,
+    simplify=simplify,
+    check=check,
+    benchmark=benchmark,
+    conclude=concluded,
+    register=register,
+    promote=promote,
+)
+"""Tasks in the order of a run; export to benchmark for each candidate."""
 
 
 def _overrides(promotion: Promotion, search: Search) -> list[str]:

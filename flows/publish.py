@@ -6,11 +6,21 @@ import re
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from onnxproof.records import Ladder, Loaded, Proof, Registration
+from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Registration
 from onnxproof.report import latency_rows, render_proof, render_refusal, render_unchanged
 
 
-def publish_proof(proof: Proof, registration: Registration) -> None:
+def publish(ended: ExportOutcome) -> None:
+    """What a run that ended well has to show."""
+    assert ended.registration is not None
+    if ended.status == "unchanged":
+        _report(ended.name, render_unchanged(ended.registration))
+    elif ended.proof is not None:
+        _publish_proof(ended.proof, ended.registration)
+    _link(ended.registration)
+
+
+def _publish_proof(proof: Proof, registration: Registration) -> None:
     """The whole report, and the latencies as a table that can be sorted."""
     _report(proof.name, render_proof(proof, registration))
     create_table_artifact(
@@ -18,18 +28,11 @@ def publish_proof(proof: Proof, registration: Registration) -> None:
         key=_key("benchmark", proof.name),
         description=f"Latencies of {proof.name} version {registration.version} and of PyTorch.",
     )
-    _link(registration)
 
 
 def publish_refusal(name: str, loaded: Loaded, ladder: Ladder) -> None:
     """Why no candidate stands, verdict by verdict."""
     _report(name, render_refusal(name, loaded, ladder))
-
-
-def publish_unchanged(registration: Registration) -> None:
-    """Which version the registry has already."""
-    _report(registration.name, render_unchanged(registration))
-    _link(registration)
 
 
 def _report(name: str, markdown: str) -> None:

@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from onnxproof import tracking
-from onnxproof.records import Proof, Registration, Work
+from onnxproof.records import Proof, Registration
 from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 
 
@@ -22,6 +22,6 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def register(proof: Proof, work: Work) -> Registration:
+def register(proof: Proof, folder: Path) -> Registration:
     """The new version, with the alias ``challenger``."""
-    return tracking.register(proof, Path(work.folder))
+    return tracking.register(proof, folder)

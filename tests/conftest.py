@@ -11,7 +11,7 @@ import pytest
 
 from onnxproof.child import prepare_children
 from onnxproof.records import Proof
-from onnxproof.settings import quiet_environment, read_settings
+from onnxproof.settings import apply_environment, quiet_environment, read_settings
 from onnxproof.spec import parse_spec
 
 ROOT = Path(__file__).parents[1]
@@ -55,14 +55,15 @@ def registry(empty_registry: Path, environment: Path) -> Path:
     """An empty registry in the test's own home folder."""
     environment.mkdir(parents=True, exist_ok=True)
     shutil.copy(empty_registry, environment / "mlflow.db")
+    apply_environment(read_settings())
     return environment
 
 
 @pytest.fixture(scope="session")
 def toy_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
     """A real proof of a tiny model, and its work folder; registered nowhere."""
-    from onnxproof.api import prove
-    from onnxproof.load import load_source
+    from onnxproof.api import plain_stages
+    from onnxproof.chain import prove
     from onnxproof.plan import make_plan
 
     with pytest.MonkeyPatch.context() as patch:
@@ -71,4 +72,7 @@ def toy_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
         prepare_children()
         plan = make_plan(parse_spec(TOY), (), read_settings(), local_code=True)
         with plan.working() as work:
-            return prove(plan, work, load_source(plan.spec, work)), Path(work.folder)
+            stages = plain_stages()
+            loaded = stages.load(plan.spec, work)
+            proof = prove(plan.spec, work, plan.key_of(loaded), loaded, stages)
+            return proof, Path(work.folder)

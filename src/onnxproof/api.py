@@ -10,22 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from onnxproof.records import (
-    BenchmarkResult,
-    Candidate,
-    CheckResult,
-    ExportOutcome,
-    Loaded,
-    Proof,
-    Registration,
-    Work,
-)
+from onnxproof.records import ExportOutcome, Proof, Registration
 from onnxproof.settings import Settings, apply_environment, read_settings, require_servers
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
+    from onnxproof.chain import Stages
     from onnxproof.doctor import Finding
-    from onnxproof.plan import Plan
     from onnxproof.verify import Replay
 
 
@@ -56,6 +47,7 @@ def export_model(
         Refused: A gate said no; nothing was registered.
         ServerUnreachable: MLflow does not answer.
     """
+    from onnxproof.chain import run_chain
     from onnxproof.plan import make_plan, override_lines
 
     settings = _settings(allow)
@@ -64,7 +56,8 @@ def export_model(
     if promote is not None:
         lines.append(f"promote={promote}")
     named = model if isinstance(model, Spec) else str(model)
-    return _run_plan(make_plan(named, lines, settings, local_code=True), force=force)
+    plan = make_plan(named, lines, settings, local_code=True)
+    return run_chain(plan, plain_stages(), force=force)
 
 
 def first_spec(
@@ -121,76 +114,28 @@ def examine_machine() -> tuple[Finding, ...]:
     return examine(read_settings())
 
 
-def prove(plan: Plan, work: Work, loaded: Loaded) -> Proof:
-    """The proof of the candidate that stands; nothing is registered.
-
-    Raises:
-        StageError: No strategy gave a graph, or a stage did not finish.
-        ProofRefused: No candidate was proven.
-    """
-    from onnxproof.ladder import climb
-    from onnxproof.proof import conclude
-
-    ladder = climb(plan.spec, _Calls(plan, work, loaded))
-    return conclude(plan.spec, work, plan.key_of(loaded), loaded, ladder)
-
-
-class _Calls:
-    """The stages that the ladder calls, as plain functions."""
-
-    def __init__(self, plan: Plan, work: Work, loaded: Loaded) -> None:
-        self.spec, self.work, self.loaded = plan.spec, work, loaded
-
-    def export(self, strategy: Strategy) -> Candidate:
-        from onnxproof.export import export_onnx
-
-        return export_onnx(self.spec, self.work, self.loaded, strategy)
-
-    def simplify(self, candidate: Candidate) -> Candidate:
-        from onnxproof.simplify import simplify
-
-        return simplify(self.spec, self.work, self.loaded, candidate)
-
-    def check(self, candidate: Candidate) -> CheckResult:
-        from onnxproof.check import check_candidate
-
-        return check_candidate(self.spec, self.work, self.loaded, candidate)
-
-    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
-        from onnxproof.benchmark import measure
-
-        return measure(self.spec, self.work, candidates)
-
-
-def _run_plan(plan: Plan, *, force: bool) -> ExportOutcome:
-    from onnxproof import outcome, tracking
-    from onnxproof.child import prepare_children
+def plain_stages() -> Stages:
+    """The stages as plain functions."""
+    from onnxproof.benchmark import measure
+    from onnxproof.chain import Stages
+    from onnxproof.check import check_candidate
+    from onnxproof.export import export_onnx
     from onnxproof.load import load_source
-    from onnxproof.workspace import discard_work
+    from onnxproof.proof import conclude
+    from onnxproof.simplify import simplify
+    from onnxproof.tracking import find_version, promote, register
 
-    if not force and plan.key is not None and (ended := _unchanged(plan, plan.key)):
-        return ended
-    prepare_children()
-    with plan.working() as work:
-        loaded = load_source(plan.spec, work)
-        key = plan.key_of(loaded)
-        if not force and plan.key is None and (ended := _unchanged(plan, key)):
-            discard_work(work)
-            return ended
-        proof = prove(plan, work, loaded)
-        registration = tracking.register(proof, Path(work.folder))
-        registration = tracking.promote(registration, plan.spec.promote)
-    return outcome.proven(proof, registration, Path(work.folder))
-
-
-def _unchanged(plan: Plan, key: str) -> ExportOutcome | None:
-    from onnxproof import outcome, tracking
-
-    found = tracking.find_version(plan.spec.name, key)
-    if found is None:
-        return None
-    registration = tracking.promote(found, plan.spec.promote)
-    return outcome.unchanged(key, registration, plan.settings.home)
+    return Stages(
+        look_up=find_version,
+        load=load_source,
+        export=export_onnx,
+        simplify=simplify,
+        check=check_candidate,
+        benchmark=measure,
+        conclude=conclude,
+        register=register,
+        promote=promote,
+    )
 
 
 def _settings(allow: Sequence[str] = ()) -> Settings:

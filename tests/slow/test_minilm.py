@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from examples import minilm
-from onnxproof.api import prove
-from onnxproof.load import load_source
+from onnxproof.api import plain_stages
+from onnxproof.chain import prove
 from onnxproof.plan import make_plan
 from onnxproof.settings import read_settings
 
@@ -23,7 +23,9 @@ def test_the_proven_file_has_the_neighbours_of_pytorch(
     minilm.write_weights()
     plan = make_plan("minilm", ["benchmark.samples=2"], read_settings(), local_code=True)
     with plan.working() as work:
-        proof = prove(plan, work, load_source(plan.spec, work))
+        stages = plain_stages()
+        loaded = stages.load(plan.spec, work)
+        proof = prove(plan.spec, work, plan.key_of(loaded), loaded, stages)
     assert proof.loaded.parameters == 22_565_376
     model = work.path("model.onnx")
     feed = minilm.tokenize()

@@ -8,13 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from onnxproof.api import prove
-from onnxproof.load import load_source
-from onnxproof.plan import make_plan
 from onnxproof.proof import read_proof
 from onnxproof.records import OutputParity, Proof
-from onnxproof.settings import read_settings
-from onnxproof.spec import parse_spec
 
 ROOT = Path(__file__).parents[2]
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "proof.schema.json").read_text())
@@ -68,28 +63,9 @@ def test_an_infinite_difference_is_valid_json_and_comes_back() -> None:
     assert OutputParity.model_validate_json(text) == parity
 
 
-def test_a_real_proof_is_valid_and_comes_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("ONNXPROOF_HOME", str(tmp_path))
-    spec = parse_spec(
-        {
-            "name": "toy",
-            "source": {"factory": "tests.toys:tokens"},
-            "inputs": {
-                "input_ids": "int64[batch, seq] in 0..49",
-                "attention_mask": "int64[batch, seq] mask",
-            },
-            "dims": {"batch": {"max": 4}, "seq": {"max": 8}},
-            "export": {"strategies": ["trace", "script"]},
-            "benchmark": {"samples": 3},
-        }
-    )
-    plan = make_plan(spec, (), read_settings(), local_code=True)
-    with plan.working() as work:
-        proof = prove(plan, work, load_source(spec, work))
-    written = Path(work.path("proof.json"))
+def test_a_real_proof_is_valid_and_comes_back(toy_proof: tuple[Proof, Path]) -> None:
+    proof, folder = toy_proof
+    written = folder / "proof.json"
     jsonschema.validate(json.loads(written.read_text(), parse_constant=pytest.fail), SCHEMA)
     assert read_proof(written) == proof
     assert proof.check.sha256 == proof.chosen.model.sha256

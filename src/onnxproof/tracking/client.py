@@ -38,7 +38,7 @@ def talking(asked: str) -> Iterator[MlflowClient]:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (MlflowException, requests.RequestException) as error:
         text = " ".join(str(error).split())[:300]
-        if _is_away(error):
+        if is_away(error):
             raise ServerUnreachable(
                 f"MLflow at {shown_url(uri)} was asked to {asked} and does not answer ({text}); "
                 "start it (`make up` starts a local one) and run the same again"
@@ -46,7 +46,8 @@ def talking(asked: str) -> Iterator[MlflowClient]:
         raise RegisterError(f"MLflow was asked to {asked} and answered: {text}") from error
 
 
-def _is_away(error: BaseException | None) -> bool:
+def is_away(error: BaseException | None) -> bool:
+    """Whether ``error``, or what it came from, is that nobody answered."""
     import requests
 
     while error is not None:

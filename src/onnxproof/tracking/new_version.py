@@ -42,7 +42,7 @@ def register(proof: Proof, work: Path) -> Registration:
         run_id = _start_run(client, proof)
         try:
             model_id = _log_model(client, run_id, proof, work)
-            _fetch_and_replay(model_id, proof, work)
+            _fetch_and_replay(client, model_id, proof, work)
             version = _create_version(client, run_id, model_id, proof)
         except BaseException:
             _give_up(client, run_id)
@@ -117,10 +117,10 @@ def _log_model(client: MlflowClient, run_id: str, proof: Proof, work: Path) -> s
     return str(logged.model_id)
 
 
-def _fetch_and_replay(model_id: str, proof: Proof, work: Path) -> None:
+def _fetch_and_replay(client: MlflowClient, model_id: str, proof: Proof, work: Path) -> None:
     folder = work / "fetched"
     try:
-        fetched = fetch(f"models:/{model_id}", folder)
+        fetched = fetch(client.get_logged_model(model_id).artifact_location, folder)
         if sha256_of(fetched / "model.onnx") != proof.check.sha256:
             raise RegisterError(
                 f"the model.onnx that MLflow gives back for models:/{model_id} is not the proven "

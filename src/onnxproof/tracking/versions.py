@@ -12,7 +12,7 @@ from onnxproof.errors import BadInput
 from onnxproof.proof import read_proof
 from onnxproof.records import Proof, Registration
 from onnxproof.settings import is_http, read_settings, shown_url
-from onnxproof.tracking.client import KEY_TAG, talking
+from onnxproof.tracking.client import KEY_TAG, is_away, talking
 from onnxproof.tracking.leftovers import settle_leftovers
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def describe(model_uri: str) -> tuple[Proof, Registration]:
     with talking(f"read {model_uri}") as client, tempfile.TemporaryDirectory() as scratch:
         found = _resolve(client, model_uri)
         registration = read_registration(client, found.name, str(found.version))
-        path = fetch(f"{registration.model_uri}/proof.json", Path(scratch))
+        place = client.get_model_version_download_uri(found.name, found.version)
+        path = _fetch_proof(place, model_uri, Path(scratch))
         try:
             return read_proof(path), registration
         except ValueError:
@@ -87,11 +88,19 @@ def download(model_uri: str, folder: Path) -> Path:
     """
     with talking(f"fetch {model_uri}") as client:
         found = _resolve(client, model_uri)
-        return fetch(f"models:/{found.name}/{found.version}", folder)
+        place = client.get_model_version_download_uri(found.name, found.version)
+        _fetch_proof(place, model_uri, folder)
+        return fetch(place, folder)
 
 
 def fetch(artifact_uri: str, folder: Path) -> Path:
-    """Files of MLflow at ``artifact_uri``, copied below ``folder``."""
+    """Files of MLflow at ``artifact_uri``, copied below ``folder``.
+
+    Args:
+        artifact_uri: Where the store has them; not ``models:/``, for which MLflow asks the server
+            of its global settings.
+        folder: Made if need be.
+    """
     from mlflow.artifacts import download_artifacts
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,6 +173,20 @@ def _resolve(client: MlflowClient, model_uri: str) -> ModelVersion:
         if error.error_code not in _MISSING:
             raise
         raise BadInput(f"the registry has no {model_uri}; {_near(client, name)}") from None
+
+
+def _fetch_proof(place: str, model_uri: str, folder: Path) -> Path:
+    """The ``proof.json`` among a version's files; its absence is told before all are fetched."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return fetch(f"{place}/proof.json", folder)
+    except (MlflowException, OSError) as error:
+        if is_away(error):
+            raise
+        raise BadInput(
+            f"{model_uri} carries no proof; onnxproof did not make that version"
+        ) from None
 
 
 def _near(client: MlflowClient, name: str) -> str:

@@ -1,0 +1,115 @@
+"""The order of a whole run, written once: the flow hands it tasks, the library plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from onnxproof import outcome
+from onnxproof.child import prepare_children
+from onnxproof.ladder import climb
+from onnxproof.plan import Plan, find_local
+from onnxproof.records import (
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    ExportOutcome,
+    Ladder,
+    Loaded,
+    Proof,
+    Registration,
+    Work,
+)
+from onnxproof.spec import Spec, Strategy
+from onnxproof.workspace import discard_work
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a run calls, in this order; each raises its own OnnxproofError."""
+
+    look_up: Callable[[str, str], Registration | None]
+    load: Callable[[Spec, Work], Loaded]
+    export: Callable[[Spec, Work, Loaded, Strategy], Candidate]
+    simplify: Callable[[Spec, Work, Loaded, Candidate], Candidate]
+    check: Callable[[Spec, Work, Loaded, Candidate], CheckResult]
+    benchmark: Callable[[Spec, Work, tuple[Candidate, ...]], BenchmarkResult]
+    conclude: Callable[[Spec, Work, str, Loaded, Ladder], Proof]
+    register: Callable[[Proof, Path], Registration]
+    promote: Callable[[Registration, Literal["auto", "never"]], Registration]
+
+
+def run_chain(plan: Plan, stages: Stages, *, force: bool) -> ExportOutcome:
+    """From a plan to a registered version; nothing is proven twice unless ``force`` asks for it.
+
+    Raises:
+        OnnxproofError: Of the stage that broke or said no.
+    """
+    if not force and plan.key is not None and (ended := _known(plan, stages, plan.key)):
+        return ended
+    prepare_children()
+    with plan.working() as work:
+        loaded = stages.load(plan.spec, work)
+        key = plan.key_of(loaded)
+        if not force and plan.key is None and (ended := _known(plan, stages, key)):
+            discard_work(work)
+            return ended
+        proof = prove(plan.spec, work, key, loaded, stages)
+        return _registered(plan, stages, proof, Path(work.folder))
+
+
+def prove(spec: Spec, work: Work, key: str, loaded: Loaded, stages: Stages) -> Proof:
+    """The proof of the candidate that stands; nothing is registered.
+
+    Raises:
+        StageError: No strategy gave a graph, or a stage did not finish.
+        ProofRefused: No candidate was proven.
+    """
+    ladder = climb(spec, _Rungs(spec, work, loaded, stages))
+    return stages.conclude(spec, work, key, loaded, ladder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rungs:
+    """The stages that the ladder calls, for one model."""
+
+    spec: Spec
+    work: Work
+    loaded: Loaded
+    stages: Stages
+
+    def export(self, strategy: Strategy) -> Candidate:
+        return self.stages.export(self.spec, self.work, self.loaded, strategy)
+
+    def simplify(self, candidate: Candidate) -> Candidate:
+        return self.stages.simplify(self.spec, self.work, self.loaded, candidate)
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        return self.stages.check(self.spec, self.work, self.loaded, candidate)
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        return self.stages.benchmark(self.spec, self.work, candidates)
+
+
+def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
+    """The end of a run that has nothing to prove; None when it has.
+
+    A version with this key is unchanged, and a promotion cut short is made up for. A proof that
+    this machine has and no registry, since MLflow was away at its end, is registered now.
+    """
+    if (found := stages.look_up(plan.spec.name, key)) is not None:
+        registration = stages.promote(found, plan.spec.promote)
+        return outcome.unchanged(key, registration, plan.settings.home)
+    if (local := find_local(plan.settings.home, plan.spec.name, key)) is not None:
+        folder, proof = local
+        prepare_children()
+        return _registered(plan, stages, proof, folder)
+    return None
+
+
+def _registered(plan: Plan, stages: Stages, proof: Proof, folder: Path) -> ExportOutcome:
+    registration = stages.register(proof, folder)
+    registration = stages.promote(registration, plan.spec.promote)
+    return outcome.proven(proof, registration, folder)
