@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from types import FrameType
 
-GRACE_SECONDS: Final = 1.2
+GRACE_SECONDS: Final = 0.8
 EXIT_CODE: Final = 130
 
 

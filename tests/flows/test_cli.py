@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from onnxproof.key import flow_version
+from onnxproof.records import Proof
+from tests.flows.conftest import Ended, command, environment_for
+
+pytestmark = pytest.mark.prefect
+ROOT = Path(__file__).parents[2]
+Program = Callable[..., Ended]
+
+
+def test_export_verify_and_show_are_one_story(
+    onnxproof: Program, write_spec: Callable[..., Path], registry: Path
+) -> None:
+    ended = onnxproof("export", write_spec())
+    assert ended.code == 0, ended.text
+    assert "proven toy version 1" in ended.text
+    assert "models:/toy/1 (challenger, champion)" in ended.text
+    outcome = ended.outcome
+    assert (outcome["status"], outcome["exit_code"]) == ("proven", 0)
+    assert outcome["model_uri"] == "models:/toy/1"
+    assert Path(outcome["onnx_path"]).is_file()
+    assert Path(outcome["proof_path"]).is_file()
+
+    again = onnxproof("export", write_spec())
+    assert (again.code, again.outcome["status"]) == (0, "unchanged")
+    assert again.outcome["onnx_path"] == outcome["onnx_path"]
+
+    verified = onnxproof("verify", "models:/toy@champion")
+    assert verified.code == 0
+    assert "the proof holds on CPUExecutionProvider" in verified.text
+
+    shown = onnxproof("show", "models:/toy@champion")
+    assert shown.text.startswith("# toy version 1: proven\n")
+    proof = Proof.model_validate_json(onnxproof("show", "models:/toy/1", "--json").text)
+    assert proof == Proof.model_validate_json(Path(outcome["proof_path"]).read_text())
+
+
+def test_the_flow_version_is_on_run_version_and_in_the_file(
+    onnxproof: Program, write_spec: Callable[..., Path], registry: Path
+) -> None:
+    import onnx
+
+    outcome = onnxproof("export", write_spec()).outcome
+    client = MlflowClient()
+    version = client.get_model_version("toy", "1")
+    assert version.run_id is not None
+    graph = onnx.load(outcome["onnx_path"])
+    stamped = {each.key: each.value for each in graph.metadata_props}
+    assert {
+        version.tags["onnxproof.flow_version"],
+        client.get_run(version.run_id).data.tags["onnxproof.flow_version"],
+        stamped["onnxproof.flow_version"],
+    } == {flow_version()}
+
+
+def test_a_bare_factory_needs_only_its_inputs(onnxproof: Program, registry: Path) -> None:
+    ended = onnxproof(
+        "export", "tests.toys:linear", "--input", "x=float32[batch, 4]", "--dim", "batch=1..8",
+        "--set", "export.strategies=[trace]", "--set", "benchmark.samples=2",
+    )  # fmt: skip
+    assert ended.code == 0, ended.text
+    assert ended.outcome["model_uri"] == "models:/toys/1"
+    without = onnxproof("export", "tests.toys:linear")
+    assert without.code == 2
+    assert "tests.toys:linear needs its inputs: add --input" in without.text
+
+
+def test_init_writes_a_spec_that_exports(onnxproof: Program, tmp_path: Path) -> None:
+    path = tmp_path / "first.yaml"
+    ended = onnxproof("init", "tests.toys:tokens", "-o", path)
+    assert ended.code == 0, ended.text
+    spec = yaml.safe_load(path.read_text())
+    assert spec["inputs"]["input_ids"] == "int64[batch, seq] in 0..49"
+    assert spec["inputs"]["attention_mask"] == "int64[batch, seq] mask"
+    assert onnxproof("init", "tests.toys:tokens", "-o", path).code == 2
+    exported = onnxproof("export", path, "--set", "export.strategies=[trace]", "--promote", "never")
+    assert exported.code == 0, exported.text
+    assert "(challenger)" in exported.text
+
+
+def test_doctor_finds_this_machine_in_order(onnxproof: Program) -> None:
+    ended = onnxproof("doctor")
+    assert ended.code == 0, ended.text
+    assert "CPUExecutionProvider" in ended.text
+
+
+@pytest.mark.parametrize("arguments", [["verify", "models:/none/1"], ["show", "models:/none@x"]])
+def test_a_model_that_is_not_there_ends_with_2(onnxproof: Program, arguments: list[str]) -> None:
+    ended = onnxproof(*arguments)
+    assert ended.code == 2
+    assert "the registry has no models:/none" in ended.text
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_signal_ends_the_program_and_its_children_within_two_seconds(
+    prefect_api: str, registry: Path, write_spec: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    spec = write_spec(source={"factory": "tests.toys:hangs"})
+    outcome = tmp_path / "outcome.json"
+    program = subprocess.Popen(
+        command("export", spec, "--json", outcome),
+        cwd=ROOT,
+        env=environment_for(prefect_api),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    children = wait_for_stage(program, registry)
+    program.send_signal(getattr(signal, name))
+    _, alive = psutil.wait_procs(children, timeout=2)
+    assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
+    _, told = program.communicate(timeout=10)
+    if name == "SIGKILL":
+        assert program.returncode == -signal.SIGKILL
+    else:
+        assert program.returncode == 130, told
+        assert "interrupted" in told
+        assert '"exit_code": 130' in outcome.read_text()
+
+
+def wait_for_stage(program: subprocess.Popen[str], home: Path) -> list[psutil.Process]:
+    """Every process of the program, once the load stage runs in its child."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if list(home.glob("work/toy/*/logs/load.log")):
+            time.sleep(0.5)
+            return psutil.Process(program.pid).children(recursive=True)
+        assert program.poll() is None, program.stderr and program.stderr.read()
+        time.sleep(0.1)
+    raise AssertionError("the load stage never began")
+
+
+def test_help_names_every_command_and_exit_code(onnxproof: Program) -> None:
+    text = " ".join(onnxproof("--help").text.split())
+    for name in ("init", "export", "verify", "show", "doctor"):
+        assert f" {name} " in text
+    assert "Exit codes: 0 proven or unchanged, 2 bad input" in text
+    assert os.environ.get("PREFECT_API_URL") is None

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.utilities.callables import parameter_schema
+
+from flows.export_model import ORDER, export_model
+from onnxproof.errors import BadInput, ProofRefused
+from onnxproof.key import flow_version
+from onnxproof.records import ExportOutcome
+
+pytestmark = pytest.mark.prefect
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def place(prefect_api: str, registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def artifacts_of(state: Any) -> dict[str, str]:
+    """Key to text of what the run left on its page."""
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_of(state)]))
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=wanted)
+    return {str(each.key): str(each.data) for each in found}
+
+
+def run_of(state: Any) -> Any:
+    return state.state_details.flow_run_id
+
+
+def test_a_run_ends_as_proven_and_a_second_one_as_unchanged(
+    write_spec: Callable[..., Path],
+) -> None:
+    spec = str(write_spec())
+    first = export_model(spec, return_state=True)
+    assert (first.type.value, first.name) == ("COMPLETED", "Proven")
+    assert first.message == "toy version 1 (challenger, champion)"
+    page = artifacts_of(first)
+    assert page["report-toy"].startswith("# toy version 1: proven\n")
+    assert "| parity | passed |" in page["report-toy"]
+    assert '"against PyTorch"' in page["benchmark-toy"]
+
+    second = export_model(spec, return_state=True)
+    assert (second.type.value, second.name) == ("COMPLETED", "Unchanged")
+    assert artifacts_of(second)["report-toy"].startswith("# toy: unchanged\n")
+
+    forced = export_model(spec, force=True, return_state=True)
+    assert forced.message == "toy version 2 (challenger, champion)"
+
+
+def test_a_refusal_fails_the_run_and_tells_why_on_its_page(write_spec: Callable[..., Path]) -> None:
+    spec = write_spec(
+        source={"factory": "tests.toys:repeat"},
+        inputs={"x": "float32[batch, 4]", "steps": "int64[] in 1..5"},
+    )
+    state = export_model(str(spec), return_state=True)
+    assert (state.type.value, state.name) == ("FAILED", "Refused")
+    assert "input 'steps' is not in the graph" in str(state.message)
+    report = artifacts_of(state)["report-toy"]
+    assert report.startswith("# toy: refused, nothing is registered\n")
+    assert "| contract | failed | input 'steps' is not in the graph" in report
+    with pytest.raises(ProofRefused, match="no candidate was proven"):
+        state.result()
+
+
+def test_bad_input_is_its_own_kind_of_end(write_spec: Callable[..., Path]) -> None:
+    state = export_model(str(write_spec(dims={})), return_state=True)
+    assert (state.type.value, state.name) == ("FAILED", "Bad input")
+    assert "dims batch stand in a shape and are not declared" in str(state.message)
+
+
+def test_called_as_a_function_it_gives_the_outcome(write_spec: Callable[..., Path]) -> None:
+    ended = export_model(str(write_spec()), overrides=("promote=never",))
+    assert isinstance(ended, ExportOutcome)
+    assert (ended.status, ended.model_uri) == ("proven", "models:/toy/1")
+    assert ended.registration is not None
+    assert ended.registration.aliases == ("challenger",)
+
+
+def test_a_deployed_run_takes_catalog_entries_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "1")  # Prefect's own way to pretend
+    with pytest.raises(BadInput, match=r"no model 'tests.toys:linear' in the catalog; it has"):
+        export_model("tests.toys:linear")
+
+
+def test_the_run_has_the_version_of_the_flow(write_spec: Callable[..., Path]) -> None:
+    state = export_model(str(write_spec(dims={})), return_state=True)
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_of(state))
+    assert (run.flow_version, run.name[:7]) == (flow_version(), "export-")
+
+
+def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]) -> None:
+    state = export_model(str(write_spec()), return_state=True)
+    with get_client(sync_client=True) as client:
+        flow_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_of(state)]))
+        found = client.read_task_runs(flow_run_filter=flow_run)
+    names = [each.name for each in sorted(found, key=lambda each: str(each.start_time))]
+    assert names == [
+        "load-toy",  # only the factory knows the weights, so the key waits for it
+        "look-up-toy",
+        "export-trace",
+        "check-trace",
+        "simplify-trace",
+        "check-trace+onnxsim",
+        "benchmark-toy",
+        "conclude-toy",
+        "register-toy",
+        "promote-toy-v1",
+    ]
+
+
+def test_every_stage_of_a_run_is_a_task() -> None:
+    from prefect import Task
+
+    plain = [name for name in ORDER.__slots__ if not isinstance(getattr(ORDER, name), Task)]
+    assert plain == ["conclude"]  # a task too, with the refusal's page around it
+
+
+def test_the_form_has_plain_fields_with_a_description_each() -> None:
+    schema = parameter_schema(export_model).model_dump()
+    assert list(schema["properties"]) == ["model", "promotion", "search", "overrides", "force"]
+    assert schema["required"] == ["model"]
+    for field in schema["properties"].values():
+        assert field["description"]
+        assert "anyOf" not in field
+    assert {name: each["enum"] for name, each in schema["definitions"].items()} == {
+        "Promotion": ["from_spec", "auto", "never"],
+        "Search": ["from_spec", "first", "fastest"],
+    }
