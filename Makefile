@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check up down deploy bench schema clean
+.PHONY: help demo test lint types check up down deploy worker bench schema clean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ down: $(INSTALLED) ## Stop them
 
 deploy: $(INSTALLED) ## Create the work pool and the deployments on the running server
 	$(BIN)/python -m onnxproof.servers deploy
+
+worker: $(INSTALLED) ## Run what the deployments ask for, until Ctrl-C
+	$(BIN)/python -m onnxproof.servers worker
 
 bench: $(INSTALLED) ## Overhead, unchanged and import time, as ratios
 	$(BIN)/python -m benchmarks.import_time

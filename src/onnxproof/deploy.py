@@ -1,0 +1,119 @@
+"""The deployments of ``prefect.yaml``: what they stand on, and a worker that runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, NoReturn
+
+import typer
+
+from onnxproof.errors import BadInput, ServerUnreachable
+from onnxproof.key import flow_version
+from onnxproof.settings import Settings, apply_environment, require_servers, shown_url
+
+PROJECT: Final = "prefect.yaml"
+POOL: Final = "onnxproof-cpu"
+POOL_TEMPLATE: Final = "deployments/work-pool.cpu.json"
+DEVICE_TAG: Final = "exclusive-device"
+"""Of the task that measures; two at once would time each other."""
+_VARIABLE: Final = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
+_DEPLOYED: Final = re.compile(r"Deployment '([^']+)' successfully")
+_ADDRESS: Final = re.compile(r"View Deployment in UI: (\S+)")
+
+
+def deploy(settings: Settings) -> None:
+    """Create the work pool, the limit and the deployments, or bring them up to date.
+
+    Raises:
+        BadInput: This is no checkout, a variable is not set, or Prefect refuses what is written.
+        ServerUnreachable: There is no Prefect server, or one of the servers does not answer.
+    """
+    _prepare(settings)
+    typer.echo(f"deploying {os.environ['ONNXPROOF_VERSION']} to {_shown(settings)}")
+    if _prefect("work-pool", "inspect", POOL).returncode:
+        template = ["--base-job-template", POOL_TEMPLATE]
+        _asked("work-pool", "create", POOL, "--type", "process", *template)
+        typer.echo(f"work pool {POOL} made from {POOL_TEMPLATE}")
+    _asked("concurrency-limit", "create", DEVICE_TAG, "1")
+    typer.echo(f"one task at a time with the tag {DEVICE_TAG}")
+    printed = _asked("deploy", "--all")
+    for name, url in zip_longest(_DEPLOYED.findall(printed), _ADDRESS.findall(printed)):
+        typer.echo(f"{name}: {url or 'deployed'}")
+    typer.echo("`make worker` starts a worker that runs them")
+
+
+def become_worker(settings: Settings) -> NoReturn:
+    """Turn this process into a worker of the pool.
+
+    Raises:
+        BadInput: This is no checkout, or a variable is not set.
+        ServerUnreachable: There is no Prefect server, or one of the servers does not answer.
+    """
+    _prepare(settings)
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+    # Prefect would make a missing pool itself, without our template.
+    command += ["--no-create-pool-if-not-found", "--install-policy", "never"]
+    typer.echo(f"worker of {POOL} on {_shown(settings)}; Ctrl-C ends it")
+    sys.stdout.flush()
+    os.execv(sys.executable, command)  # noqa: S606  # Ctrl-C then reaches Prefect itself
+
+
+def needed_variables(text: str) -> tuple[str, ...]:
+    """Environment variables that a ``prefect.yaml`` names; Prefect says nothing of an unset one."""
+    return tuple(dict.fromkeys(_VARIABLE.findall(text)))
+
+
+def _prepare(settings: Settings) -> None:
+    """Set what Prefect's program and the flow runs read, after a look at whether all is there."""
+    for needed in (PROJECT, POOL_TEMPLATE):
+        if not Path(needed).is_file():
+            raise BadInput(f"no {needed} in {Path.cwd()}; go to a checkout of onnxproof first")
+    if settings.prefect_api_url is None:
+        raise ServerUnreachable(
+            "deployments need a Prefect server and none runs here; "
+            "start one with `make up`, or set PREFECT_API_URL to yours"
+        )
+    require_servers(settings)
+    apply_environment(settings)
+    os.environ.setdefault("ONNXPROOF_HOME", str(settings.home))
+    os.environ.setdefault("ONNXPROOF_ROOT", str(Path.cwd()))
+    os.environ.setdefault("ONNXPROOF_VERSION", flow_version())
+    names = needed_variables(Path(PROJECT).read_text(encoding="utf-8"))
+    if unset := [name for name in names if not os.environ.get(name)]:
+        raise BadInput(f"{PROJECT} needs {', '.join(unset)}, and it is not set; export it first")
+
+
+def _asked(*words: str) -> str:
+    """What Prefect's program printed.
+
+    Raises:
+        BadInput: It refused.
+    """
+    answer = _prefect(*words)
+    if answer.returncode:
+        raise BadInput(
+            f"`prefect {' '.join(words)}` was refused; correct what it says:\n"
+            + (answer.stdout + answer.stderr).strip()
+        )
+    return answer.stdout
+
+
+def _prefect(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", *words],
+        env={**os.environ, "COLUMNS": "240", "NO_COLOR": "1"},  # addresses stay on one line
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _shown(settings: Settings) -> str:
+    assert settings.prefect_api_url is not None
+    return shown_url(settings.prefect_api_url)
