@@ -69,8 +69,9 @@ def export_model(
     Args:
         model: A model of the catalog, the folder deployments/catalog: digits-cnn or minilm.
         promotion: Whether a proven version becomes champion; from_spec does what the spec says.
-        search: first takes the first strategy that is proven, fastest proves all and times them.
-        overrides: Values of the spec to replace, one each, such as check.samples=8.
+        search: first stops at the first strategy that is proven, fastest proves all of them and
+            times them; from_spec does what the spec says.
+        overrides: Values of the spec to replace in this run, one an item, such as check.samples=8.
         force: Prove and register again although nothing has changed.
     """
     deployed = bool(runtime.deployment.id)
