@@ -16,7 +16,7 @@ from onnxproof.artifact import sha256_of
 from onnxproof.errors import BadInput, ProofRefused, RegisterError, ServerUnreachable
 from onnxproof.records import Proof
 from onnxproof.tracking import new_version, versions
-from onnxproof.tracking.leftovers import PROCESS_TAG, STATE_TAG, start_tags
+from onnxproof.tracking.leftovers import PROCESS_TAG, STATE_TAG, kept_open, start_tags
 from onnxproof.tracking.model_folder import requirements_of
 from onnxproof.tracking.run_data import run_metrics
 from onnxproof.verify import verify
@@ -209,7 +209,8 @@ def test_a_run_that_a_killed_process_left_is_removed_by_the_next(
     left = client.create_run("1", tags=tags)
     logged = client.create_logged_model("1", name="toy", source_run_id=left.info.run_id)
     running = client.create_run("1", tags=start_tags("toy"))
-    tracking.promote(made, "never")
+    with kept_open(running.info.run_id):
+        tracking.promote(made, "never")
     assert client.get_run(left.info.run_id).data.tags[STATE_TAG] == "abandoned"
     assert client.get_run(left.info.run_id).info.status == "KILLED"
     assert logged.model_id not in {each.model_id for each in client.search_logged_models(["1"])}

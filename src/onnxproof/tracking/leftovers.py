@@ -11,6 +11,7 @@ import contextlib
 import os
 import platform
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -24,12 +25,25 @@ PROCESS_TAG: Final = "onnxproof.process"
 OLD_SECONDS: Final = 24 * 3600
 """After this long a run of another machine counts as left behind; its stages ended far earlier."""
 
+_open: Final[set[str]] = set()
+"""Runs that this very process is registering now."""
+
 State = Literal["registering", "registered", "failed", "abandoned"]
 
 
 def start_tags(name: str) -> dict[str, str]:
     """Tags of a run that is about to register a version of ``name``."""
     return {MODEL_TAG: name, STATE_TAG: "registering", PROCESS_TAG: _this_process()}
+
+
+@contextlib.contextmanager
+def kept_open(run_id: str) -> Iterator[None]:
+    """Inside of the block the run is no leftover, although nothing of it is finished."""
+    _open.add(run_id)
+    try:
+        yield
+    finally:
+        _open.discard(run_id)
 
 
 def end_run(client: MlflowClient, run_id: str, state: State) -> None:
@@ -67,6 +81,10 @@ def settle(client: MlflowClient, run: Run, state: State) -> None:
 
 
 def _may_still_run(run: Run) -> bool:
+    if run.info.run_id in _open:
+        return True
+    if run.data.tags.get(PROCESS_TAG) == _this_process():
+        return False  # MLflow went away meanwhile, and could not be told of the end
     host, _, process = run.data.tags.get(PROCESS_TAG, "").partition("/")
     if host != platform.node():
         return bool(time.time() - run.info.start_time / 1000 < OLD_SECONDS)

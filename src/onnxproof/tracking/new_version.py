@@ -15,7 +15,7 @@ from onnxproof.records import Proof, Registration
 from onnxproof.report import closeness
 from onnxproof.settings import is_http, read_settings, shown_url
 from onnxproof.tracking.client import KEY_TAG, talking
-from onnxproof.tracking.leftovers import EXPERIMENT, end_run, settle, start_tags
+from onnxproof.tracking.leftovers import EXPERIMENT, end_run, kept_open, settle, start_tags
 from onnxproof.tracking.model_folder import build_model_folder
 from onnxproof.tracking.run_data import run_metrics, run_params
 from onnxproof.tracking.versions import fetch, give_alias, read_registration
@@ -41,9 +41,10 @@ def register(proof: Proof, work: Path) -> Registration:
     with talking(f"register {proof.name} (its proof stays in {work})") as client:
         run_id = _start_run(client, proof)
         try:
-            model_id = _log_model(client, run_id, proof, work)
-            _fetch_and_replay(client, model_id, proof, work)
-            version = _create_version(client, run_id, model_id, proof)
+            with kept_open(run_id):
+                model_id = _log_model(client, run_id, proof, work)
+                _fetch_and_replay(client, model_id, proof, work)
+                version = _create_version(client, run_id, model_id, proof)
         except BaseException:
             _give_up(client, run_id)
             raise
