@@ -32,6 +32,10 @@ VERDICTS = ("bytes", "structure", "contract", "session", "parity")
 """In this order; what comes after the first failure is ``not_reached``."""
 
 
+class Disagreement(Exception):
+    """The graph gives nothing that could be compared element by element."""
+
+
 class CheckRequest(NamedTuple):
     """What the child gets."""
 
@@ -65,12 +69,11 @@ def check_in_child(request: CheckRequest) -> CheckResult:
         verdicts.append(verdict)
         if verdict.outcome != "passed":
             break
-    reached = {verdict.name for verdict in verdicts}
     wanted = (*VERDICTS, "metric") if request.spec.dataset else VERDICTS
-    for name in wanted:
-        if name not in reached:
-            reason = f"{verdicts[-1].name} failed first"
-            verdicts.append(Verdict(name=name, outcome="not_reached", reason=reason))
+    reason = f"{verdicts[-1].name} failed first"
+    verdicts += [
+        Verdict(name=name, outcome="not_reached", reason=reason) for name in wanted[len(verdicts) :]
+    ]
     return CheckResult(
         candidate=request.candidate.label,
         sha256=request.candidate.model.sha256,
@@ -137,11 +140,8 @@ class _Checker:
         reference = self.loaded.reference
         try:
             self.parity = compare_all(self.spec, self.work, session, reference)
-        except Exception as error:
-            reason = (
-                f"ONNX Runtime failed on a reference input: {' '.join(str(error).split())[:400]}"
-            )
-            return Verdict(name="parity", outcome="failed", reason=reason)
+        except Disagreement as error:
+            return Verdict(name="parity", outcome="failed", reason=str(error))
         points = sum(1 for point in reference.points if point.sets)
         if bad := [each for each in self.parity if each.mismatched]:
             worst = max(bad, key=lambda each: each.mismatched / each.elements)
@@ -177,7 +177,11 @@ class _Checker:
 def compare_all(
     spec: Spec, work: Work, session: Session, reference: Reference
 ) -> tuple[OutputParity, ...]:
-    """Parity of every output over every saved sample."""
+    """Parity of every output over every saved sample.
+
+    Raises:
+        Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
+    """
     from onnxproof.parity import compare, merge, tolerance_for
 
     sets = [name for point in reference.points for name in point.sets]
@@ -190,11 +194,17 @@ def compare_all(
     for number, name in enumerate(sets):
         say("check", f"ONNX Runtime on {name}", number, len(sets))
         feed, expected = saved[name]
-        actual = session.run(feed)
+        try:
+            actual = session.run(feed)
+        except Exception as error:  # ONNX Runtime's classes have no common base
+            text = " ".join(str(error).split())[:400]
+            raise Disagreement(
+                f"ONNX Runtime failed on a reference input ({_where(reference, name)}): {text}"
+            ) from error
         for output, wanted in expected.items():
             found = actual[output]
             if found.shape != wanted.shape or found.dtype != wanted.dtype:
-                raise ValueError(
+                raise Disagreement(
                     f"output {output!r} is {found.dtype}{list(found.shape)}, "
                     f"PyTorch gives {wanted.dtype}{list(wanted.shape)} ({_where(reference, name)})"
                 )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from onnxproof.records import Reference, TensorRecord, Verdict
 
 if TYPE_CHECKING:
     import onnx
+
+
+class _Found(NamedTuple):
+    """An input or output of the graph; no shape is not the shape of a scalar."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...] | None
 
 
 def check_contract(graph: onnx.GraphProto, reference: Reference) -> Verdict:
@@ -33,7 +41,7 @@ def check_contract(graph: onnx.GraphProto, reference: Reference) -> Verdict:
     )
 
 
-def _describe(value: onnx.ValueInfoProto) -> TensorRecord:
+def _describe(value: onnx.ValueInfoProto) -> _Found:
     from onnx import TensorProto
 
     tensor = value.type.tensor_type
@@ -42,16 +50,14 @@ def _describe(value: onnx.ValueInfoProto) -> TensorRecord:
         for dim in tensor.shape.dim
     )
     dtype = TensorProto.DataType.Name(tensor.elem_type).lower()
-    return TensorRecord(
+    return _Found(
         name=value.name,
         dtype={"float": "float32", "double": "float64"}.get(dtype, dtype),
-        shape=shape,
+        shape=shape if tensor.HasField("shape") else None,
     )
 
 
-def _faults(
-    kind: str, declared: Sequence[TensorRecord], found: Sequence[TensorRecord]
-) -> Iterable[str]:
+def _faults(kind: str, declared: Sequence[TensorRecord], found: Sequence[_Found]) -> Iterable[str]:
     wanted, names = [each.name for each in declared], [each.name for each in found]
     for name in wanted:
         if name not in names:
@@ -72,10 +78,13 @@ def _faults(
             yield from _differences(kind, each, by_name[each.name])
 
 
-def _differences(kind: str, declared: TensorRecord, found: TensorRecord) -> Iterable[str]:
+def _differences(kind: str, declared: TensorRecord, found: _Found) -> Iterable[str]:
     place = f"{kind} {declared.name!r}"
     if declared.dtype != found.dtype:
         yield f"{place} is {found.dtype}, declared {declared.dtype}"
+    if found.shape is None:
+        yield f"{place} has no shape, declared rank {len(declared.shape)}"
+        return
     if len(declared.shape) != len(found.shape):
         yield f"{place} has rank {len(found.shape)}, declared {len(declared.shape)}"
         return

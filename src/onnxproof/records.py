@@ -182,11 +182,12 @@ class BenchmarkResult(Record):
 
     def speedup(self, label: str) -> float | None:
         """PyTorch's median over ``label``'s, geometric mean over the points; above 1 is faster."""
-        ratios = []
-        for eager in self.latencies:
-            for other in self.latencies:
-                if not eager.provider and other.contender == label and other.dims == eager.dims:
-                    ratios.append(eager.p50_ms / other.p50_ms)
+        ratios = [
+            eager.p50_ms / other.p50_ms
+            for eager in self.latencies
+            for other in self.latencies
+            if not eager.provider and other.contender == label and other.dims == eager.dims
+        ]
         product = 1.0
         for ratio in ratios:
             product *= ratio

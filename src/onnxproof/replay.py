@@ -41,41 +41,60 @@ def same_bytes(folder: Path) -> bool:
 
 
 def replay(folder: Path, provider: str = "CPUExecutionProvider") -> list[Row]:
-    """Run every ``test_data_set_N`` in ``folder``; one row for each output.
+    """Run every ``test_data_set_N`` that the proof names; one row for each output.
 
     Raises:
         OSError: A file is missing.
         ValueError: ``provider`` is not to be had here.
         Exception: ONNX Runtime's own, when it cannot load or run the model.
     """
-    import onnxruntime  # type: ignore[import-untyped, unused-ignore]
-
-    rows = [
-        Row(p["name"], 0, 0, 0, 0.0, p["atol"], p["rtol"])
-        for p in read_proof(folder)["check"]["parity"]
-    ]
-    sets = sorted(folder.glob("test_data_set_*"))
+    proof = read_proof(folder)
+    rows = [Row(p["name"], 0, 0, 0, 0.0, p["atol"], p["rtol"]) for p in proof["check"]["parity"]]
+    reference = proof["loaded"]["reference"]
+    sets = [name for point in reference["points"] for name in point["sets"]]
     if not sets or not rows:
-        raise FileNotFoundError(f"{folder} holds no test_data_set_N, or its proof names no output")
-    available = onnxruntime.get_available_providers()
-    if provider not in available:
-        raise ValueError(f"{provider} is not in this ONNX Runtime, which has {available}")
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=[provider])
-    if session.get_providers()[0] != provider:  # ONNX Runtime falls back without raising
-        raise ValueError(f"{provider} did not start here, {session.get_providers()[0]} did")
-    names = [output.name for output in session.get_outputs()]
-    for each in sets:
-        wanted, feed = read_tensors(each, "output"), read_tensors(each, "input")
-        found = dict(zip(names, session.run(None, feed), strict=True))
-        rows = [add(row, wanted[row.output], found[row.output]) for row in rows]
+        raise ValueError(f"the proof in {folder} names no test_data_set_N, or no output")
+    session = open_session(folder / "model.onnx", provider)
+    inputs = [each["name"] for each in reference["inputs"]]
+    outputs = [each["name"] for each in reference["outputs"]]
+    found = [[each.name for each in side] for side in (session.get_inputs(), session.get_outputs())]
+    if found != [inputs, outputs]:
+        raise RuntimeError(f"model.onnx has {found}, the proof is about {[inputs, outputs]}")
+    for name in sets:
+        feed = read_tensors(folder / name, "input", inputs)
+        wanted = read_tensors(folder / name, "output", outputs)
+        given = dict(zip(outputs, session.run(outputs, feed), strict=True))
+        rows = [add(row, wanted[row.output], given[row.output]) for row in rows]
     return rows
 
 
-def read_tensors(folder: Path, kind: str) -> dict[str, Any]:
+def open_session(model: Path, provider: str) -> Any:
+    """A session on ``provider``; ONNX Runtime falls back to the CPU without raising."""
+    import onnxruntime  # type: ignore[import-untyped, unused-ignore]
+
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise ValueError(f"{provider} is not in this ONNX Runtime, which has {available}")
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(str(model), options, providers=[provider])
+    if session.get_providers()[0] != provider:
+        raise ValueError(f"{provider} did not start here, {session.get_providers()[0]} did")
+    if hasattr(session, "get_provider_graph_assignment_info"):  # newer than 1.20
+        used = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+        if used and provider not in used:
+            raise ValueError(f"{provider} takes no node of this model, all are on {sorted(used)}")
+    return session
+
+
+def read_tensors(folder: Path, kind: str, names: list[str]) -> dict[str, Any]:
     import onnx
 
     tensors = [onnx.load_tensor(str(path)) for path in folder.glob(f"{kind}_*.pb")]
-    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+    if absent := [name for name in names if name not in arrays]:
+        raise FileNotFoundError(f"{folder} has no {kind}_K.pb for {', '.join(absent)}")
+    return arrays
 
 
 def add(row: Row, wanted: Any, found: Any) -> Row:
@@ -83,22 +102,45 @@ def add(row: Row, wanted: Any, found: Any) -> Row:
     import numpy as np
 
     if wanted.shape != found.shape or wanted.dtype != found.dtype:
-        agree, largest = np.zeros(wanted.shape or (1,), bool), float("inf")
-    elif wanted.dtype.kind != "f":
-        agree, largest = wanted == found, 0.0
+        agree, largest = np.zeros(max(wanted.size, 1), bool), float("inf")
     else:
-        wanted, found = wanted.astype(np.float64), found.astype(np.float64)
+        target = wanted.astype(np.float64)
         with np.errstate(invalid="ignore"):
-            difference = np.abs(found - wanted)
+            difference = np.asarray(np.abs(found.astype(np.float64) - target))
+            allowed = row.atol + row.rtol * np.abs(target)
         difference[~np.isfinite(difference)] = np.inf
-        agree = np.isfinite(wanted) & (difference <= row.atol + row.rtol * np.abs(wanted))
         largest = float(np.max(difference, initial=0.0))
+        if wanted.dtype.kind == "f":
+            agree = np.asarray(np.isfinite(target) & (difference <= allowed))
+        else:
+            agree = np.asarray(wanted == found)
     return row._replace(
         sets=row.sets + 1,
         elements=row.elements + agree.size,
         mismatched=row.mismatched + int((~agree).sum()),
         max_abs_diff=max(row.max_abs_diff, largest),
     )
+
+
+def holds(rows: list[Row], same: bool) -> bool:
+    return same and not any(row.mismatched for row in rows)
+
+
+def findings(rows: list[Row], same: bool, provider: str) -> list[str]:
+    """One line for each output, and the verdict."""
+    lines = [
+        f"{'FAIL' if row.mismatched else 'ok  '} {row.output}: {row.mismatched} of "
+        f"{row.elements} elements differ, at most {row.max_abs_diff:.3g} from PyTorch "
+        f"(atol {row.atol:.3g}, rtol {row.rtol:.3g})"
+        for row in rows
+    ]
+    verdict = "holds" if holds(rows, same) else "DOES NOT HOLD"
+    which = "is" if same else "IS NOT"
+    summary = (
+        f"the proof {verdict} on {provider}: {rows[0].sets} sets, "
+        f"model.onnx {which} the file that was proven"
+    )
+    return [*lines, summary]
 
 
 def main() -> int:
@@ -112,20 +154,10 @@ def main() -> int:
         print(f"cannot replay {asked.folder}: {error}", file=sys.stderr)
         return 2
     except Exception as error:
-        print(f"the proof DOES NOT HOLD: ONNX Runtime failed: {error}", file=sys.stderr)
+        print(f"the proof DOES NOT HOLD: {type(error).__name__}: {error}", file=sys.stderr)
         return 4
-    for row in rows:
-        print(
-            f"{'FAIL' if row.mismatched else 'ok  '} {row.output}: {row.mismatched} of "
-            f"{row.elements} elements differ, at most {row.max_abs_diff:.3g} from PyTorch "
-            f"(atol {row.atol:.3g}, rtol {row.rtol:.3g})"
-        )
-    holds = same and not any(row.mismatched for row in rows)
-    print(
-        f"the proof {'holds' if holds else 'DOES NOT HOLD'} on {asked.provider}: {rows[0].sets} "
-        f"sets, model.onnx {'is' if same else 'IS NOT'} the file that was proven"
-    )
-    return 0 if holds else 4
+    print("\n".join(findings(rows, same, asked.provider)))
+    return 0 if holds(rows, same) else 4
 
 
 if __name__ == "__main__":
