@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import BenchmarkError
-from onnxproof.grid import Sizes, example_sizes
+from onnxproof.grid import Sizes, example_sizes, label
 from onnxproof.inputs import Feed
 from onnxproof.progress import say
 from onnxproof.records import BenchmarkResult, Candidate, Latency, Verdict, Work
@@ -67,25 +67,20 @@ def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
 
     spec, work, candidates = request
     start = time.monotonic()
-    contenders = [Contender(EAGER, "", eager(spec, work))]
-    sessions, skipped = _open_all(spec.benchmark, work, candidates)
-    contenders += sessions
     latencies: list[Latency] = []
-    for number, point in enumerate(spec.benchmark.at):
-        sizes = {**example_sizes(spec.dims), **point}
-        say(
-            "benchmark",
-            " ".join(f"{k}={v}" for k, v in sizes.items()),
-            number,
-            len(spec.benchmark.at),
-        )
-        feed = draw(spec.inputs, sizes, spec.check.seed, 0)
-        calls = [contender.prepare(feed) for contender in contenders]
-        samples_ms = take_samples(calls, spec.benchmark, spec.check.seed)
-        latencies += [
-            summarize(contender, sizes, spec.benchmark.threads, samples)
-            for contender, samples in zip(contenders, samples_ms, strict=True)
-        ]
+    with eager(spec, work) as baseline:
+        sessions, skipped = _open_all(spec.benchmark, work, candidates)
+        contenders = [Contender(EAGER, "", baseline), *sessions]
+        for number, point in enumerate(spec.benchmark.at):
+            sizes = {**example_sizes(spec.dims), **point}
+            say("benchmark", label(sizes), number, len(spec.benchmark.at))
+            feed = draw(spec.inputs, sizes, spec.check.seed, 0)
+            calls = [contender.prepare(feed) for contender in contenders]
+            samples_ms = take_samples(calls, spec.benchmark, spec.check.seed)
+            latencies += [
+                summarize(contender, sizes, spec.benchmark.threads, samples)
+                for contender, samples in zip(contenders, samples_ms, strict=True)
+            ]
     return BenchmarkResult(
         latencies=tuple(latencies), skipped=tuple(skipped), seconds=time.monotonic() - start
     )
@@ -102,6 +97,7 @@ def take_samples(
     shuffle = random.Random(seed).shuffle  # noqa: S311  # an order of turns is no secret
     rounds = benchmark.samples or MAX_ROUNDS
     deadline = time.monotonic() + benchmark.seconds
+    collecting = gc.isenabled()
     gc.collect()
     gc.disable()  # a collection inside one contender's turn is counted as its own
     try:
@@ -114,7 +110,8 @@ def take_samples(
             if benchmark.samples is None and taken and time.monotonic() > deadline:
                 break
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
     return samples
 
 
@@ -141,28 +138,25 @@ def _open_all(
 ) -> tuple[list[Contender], list[Verdict]]:
     from onnxproof.runtime import open_session
 
-    contenders, skipped = [], []
+    contenders: list[Contender] = []
+    skipped: list[Verdict] = []
     for provider in benchmark.providers:
-        for candidate in candidates:
-            try:
+        opened = []
+        try:
+            for candidate in candidates:
                 session = open_session(
                     Path(work.path(candidate.model.path)),
                     provider.name,
                     options=provider.options,
                     threads=benchmark.threads,
                 )
-            except BenchmarkError as error:
-                if provider.required:
-                    raise
-                skipped.append(Verdict(name=provider.name, outcome="skipped", reason=str(error)))
-                break
-            contenders.append(
-                Contender(
-                    candidate.label,
-                    provider.name,
-                    lambda feed, run=session.run: lambda: run(feed),  # type: ignore[misc]
-                )
-            )
+                opened.append(Contender(candidate.label, provider.name, session.prepare))
+        except Exception as error:  # ours, or one of the provider's own
+            if provider.required:
+                raise
+            skipped.append(Verdict(name=provider.name, outcome="skipped", reason=str(error)))
+        else:
+            contenders += opened
     return contenders, skipped
 
 

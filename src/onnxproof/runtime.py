@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,12 @@ class Session:
 
     def run(self, feed: Feed) -> dict[str, np.ndarray]:
         """Outputs by name; arrays of ``feed`` that the graph does not take are left out."""
+        return dict(zip(self.outputs, self.prepare(feed)(), strict=True))
+
+    def prepare(self, feed: Feed) -> Callable[[], list[np.ndarray]]:
+        """A call of the model on ``feed`` with nothing in it but ONNX Runtime's own work."""
         taken = {name: feed[name] for name in self.inputs}
-        return dict(zip(self.outputs, self._session.run(None, taken), strict=True))
+        return partial(self._session.run, list(self.outputs), taken)
 
 
 def open_session(
@@ -61,6 +66,10 @@ def open_session(
     if threads is not None:
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
+        # Idle threads spin on and take the cores from whoever is timed next: PyTorch on two threads
+        # was 1.5 to 40 times slower after a turn of ONNX Runtime (measured 2026-11).
+        settings.add_session_config_entry("session.force_spinning_stop", "1")
+    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     chosen = [(provider, dict(options or {}))]
     session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
     # ONNX Runtime falls back to the CPU without raising (microsoft/onnxruntime#23372), so ask it.
@@ -69,7 +78,19 @@ def open_session(
             f"asked for {provider}, ONNX Runtime chose {active}: a library or a driver of the "
             "provider did not load; see the log"
         )
+    # An active provider may still take no node at all, and the CPU then does the work.
+    if provider not in (used := _used_providers(session) or {provider}):
+        raise BenchmarkError(
+            f"asked for {provider}, it takes no node of this graph: all are on "
+            f"{', '.join(sorted(used))}"
+        )
     return Session(session)
+
+
+def _used_providers(session: onnxruntime.InferenceSession) -> set[str]:
+    """Providers that nodes were assigned to; empty where this ONNX Runtime cannot tell."""
+    ask = getattr(session, "get_provider_graph_assignment_info", tuple)
+    return {part.ep_name for part in ask()}
 
 
 def available_providers() -> tuple[str, ...]:

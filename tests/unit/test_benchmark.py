@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import gc
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from onnxproof import benchmark
+from onnxproof.benchmark import (
+    BenchmarkRequest,
+    Contender,
+    measure_in_child,
+    summarize,
+    take_samples,
+)
+from onnxproof.errors import BenchmarkError
+from onnxproof.inputs import Feed
+from onnxproof.records import BenchmarkResult, Candidate, Work
+from onnxproof.spec import BenchmarkSpec, Spec
+from tests.unit.builders import spec_of, work_in
+from tests.unit.making import AFFINE, latency_of, save
+
+CPU = {"name": "CPUExecutionProvider"}
+ABSENT = {"name": "NoSuchExecutionProvider"}
+
+
+@pytest.fixture(autouse=True)
+def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(benchmark, "WARMUP_SECONDS", 0)
+    threads = torch.get_num_threads()
+    yield
+    assert torch.get_num_threads() == threads
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return work_in(tmp_path)
+
+
+def asked(**section: Any) -> Spec:
+    return spec_of(benchmark={"samples": 12, **section})
+
+
+def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
+    return measure_in_child(BenchmarkRequest(spec, work, candidates))
+
+
+def test_every_contender_is_timed_at_every_point_with_as_many_samples(work: Work) -> None:
+    plain, simplified = save(AFFINE, work), save(AFFINE, work, "trace", "onnxsim")
+    result = measured(asked(at=[{"batch": 1}, {}]), work, plain, simplified)
+    assert [(each.contender, each.provider, each.dims) for each in result.latencies] == [
+        (contender, provider, {"batch": size})
+        for size in (1, 3)
+        for contender, provider in (
+            ("pytorch eager", ""),
+            ("trace", "CPUExecutionProvider"),
+            ("trace+onnxsim", "CPUExecutionProvider"),
+        )
+    ]
+    assert {(each.samples, each.threads) for each in result.latencies} == {(12, 1)}
+    assert result.skipped == ()
+
+
+def test_a_latency_is_positive_and_its_numbers_are_in_order(work: Work) -> None:
+    for each in measured(asked(), work, save(AFFINE, work)).latencies:
+        assert each.p90_ms is not None
+        assert 0 < each.min_ms <= each.p50_ms <= each.p90_ms
+        assert each.min_ms <= each.mean_ms
+
+
+def test_a_required_provider_that_is_not_here_is_an_error(work: Work) -> None:
+    with pytest.raises(BenchmarkError, match="asked for NoSuchExecutionProvider, this ONNX"):
+        measured(asked(providers=[CPU, ABSENT]), work, save(AFFINE, work))
+
+
+def test_a_provider_that_is_not_required_is_skipped_with_the_reason(work: Work) -> None:
+    spec = asked(providers=[{**ABSENT, "required": False}, CPU])
+    result = measured(spec, work, save(AFFINE, work))
+    (skipped,) = result.skipped
+    assert (skipped.name, skipped.outcome) == ("NoSuchExecutionProvider", "skipped")
+    assert skipped.reason.startswith("asked for NoSuchExecutionProvider, this ONNX Runtime")
+    assert [each.provider for each in result.latencies] == ["", "CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_provider_that_opens_one_candidate_alone_times_none(
+    work: Work, *, required: bool
+) -> None:
+    good, bad = save(AFFINE, work), save(AFFINE, work, "script")
+    Path(work.path(bad.model.path)).write_bytes(b"not a graph")
+    spec = asked(providers=[{**CPU, "required": required}])
+    if required:
+        with pytest.raises(Exception, match="INVALID_PROTOBUF"):
+            measured(spec, work, good, bad)
+        return
+    result = measured(spec, work, good, bad)
+    assert [each.contender for each in result.latencies] == ["pytorch eager"]
+    assert "INVALID_PROTOBUF" in result.skipped[0].reason
+
+
+def calls_of(turns: list[int], count: int) -> list[Callable[[], object]]:
+    return [lambda index=index: turns.append(index) for index in range(count)]  # type: ignore[misc]
+
+
+def test_all_contenders_are_called_once_a_round_in_an_order_that_changes() -> None:
+    turns: list[int] = []
+    samples = take_samples(calls_of(turns, 3), BenchmarkSpec(samples=20), seed=0)
+    assert [len(each) for each in samples] == [20, 20, 20]
+    rounds = np.array(turns[3 * benchmark.WARMUP_CALLS :]).reshape(20, 3)
+    assert {tuple(sorted(each)) for each in rounds.tolist()} == {(0, 1, 2)}
+    assert len({tuple(each) for each in rounds.tolist()}) > 3
+
+
+def test_the_order_of_turns_is_that_of_the_seed() -> None:
+    orders = []
+    for seed in (1, 1, 2):
+        turns: list[int] = []
+        take_samples(calls_of(turns, 4), BenchmarkSpec(samples=8), seed)
+        orders.append(turns)
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
+
+
+def test_a_sample_belongs_to_the_contender_that_took_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0]
+
+    def take(nanoseconds: int) -> Callable[[], object]:
+        return lambda: clock.__setitem__(0, clock[0] + nanoseconds)
+
+    monkeypatch.setattr("time.perf_counter_ns", lambda: clock[0])
+    samples = take_samples([take(1_000_000), take(3_000_000)], BenchmarkSpec(samples=5), seed=0)
+    assert samples == [[1.0] * 5, [3.0] * 5]
+
+
+def test_warm_up_calls_are_not_samples() -> None:
+    turns: list[int] = []
+    samples = take_samples(calls_of(turns, 1), BenchmarkSpec(samples=2), seed=0)
+    assert (len(turns), len(samples[0])) == (benchmark.WARMUP_CALLS + 2, 2)
+
+
+def test_a_budget_that_is_used_up_leaves_two_whole_rounds() -> None:
+    samples = take_samples(calls_of([], 3), BenchmarkSpec(seconds=1e-9), seed=0)
+    assert [len(each) for each in samples] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_garbage_collector_rests_meanwhile_and_is_as_it_was_afterwards(
+    *, enabled: bool, fails: bool
+) -> None:
+    seen: list[bool] = []
+
+    def call() -> None:
+        seen.append(gc.isenabled())
+        if fails and len(seen) > benchmark.WARMUP_CALLS:
+            raise RuntimeError("out of paper")
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        if fails:
+            with pytest.raises(RuntimeError, match="out of paper"):
+                take_samples([call], BenchmarkSpec(samples=2), seed=0)
+        else:
+            take_samples([call], BenchmarkSpec(samples=2), seed=0)
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+    assert not any(seen[benchmark.WARMUP_CALLS :])
+
+
+def never(feed: Feed) -> Callable[[], object]:
+    raise AssertionError(f"called with {list(feed)}")
+
+
+@pytest.mark.parametrize(("count", "has_p90"), [(1, False), (9, False), (10, True)])
+def test_there_is_no_p90_below_ten_samples(count: int, *, has_p90: bool) -> None:
+    samples = [float(number) for number in range(count, 0, -1)]
+    row = summarize(Contender("trace", "CPUExecutionProvider", never), {"batch": 3}, 2, samples)
+    assert (row.contender, row.provider, row.dims) == (
+        "trace",
+        "CPUExecutionProvider",
+        {"batch": 3},
+    )
+    assert (row.samples, row.threads, row.min_ms) == (count, 2, 1)
+    assert row.p50_ms == row.mean_ms == statistics.median(samples)
+    assert (row.p90_ms is not None) is has_p90
+
+
+def test_p90_is_the_ninth_decile() -> None:
+    samples = [float(number) for number in range(1, 100)]
+    row = summarize(Contender("trace", "", never), {}, 1, samples)
+    assert row.p90_ms == 90
+
+
+def test_pytorch_is_as_it_was_when_the_benchmark_fails(work: Work) -> None:
+    with pytest.raises(BenchmarkError):
+        measured(asked(threads=3, providers=[ABSENT]), work, save(AFFINE, work))
+    assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize(
+    ("rows", "speedup"),
+    [
+        ([("trace", 0.5, 1)], 2.0),
+        ([("trace", 2.0, 1)], 0.5),
+        ([("trace", 0.25, 1), ("trace", 4.0, 8)], pytest.approx(2**0.5)),
+        ([("trace", 0.5, 2)], None),
+        ([("script", 0.5, 1)], None),
+        ([], None),
+    ],
+    ids=["faster", "slower", "geometric mean", "another point", "another label", "nothing"],
+)
+def test_a_speedup_is_pytorchs_median_over_the_candidates(
+    rows: list[tuple[str, float, int]], speedup: Any
+) -> None:
+    base = [
+        latency_of("pytorch eager", p50_ms, dims={"batch": size})
+        for p50_ms, size in ((1, 1), (2, 8))
+    ]
+    timed = [latency_of(name, p50_ms, dims={"batch": size}) for name, p50_ms, size in rows]
+    assert BenchmarkResult(latencies=(*base, *timed), seconds=1).speedup("trace") == speedup
