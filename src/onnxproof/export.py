@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
+import itertools
 import re
 import time
 from pathlib import Path
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from onnxproof.module import SourceModule
 
 REASON_CHARACTERS: Final = 400
+ADVICE: Final = (
+    "The error above occurred when calling torch.export.export.",
+    "For more information,",
+)
+"""How the lines begin that PyTorch adds after its reason."""
 
 
 class ExportRequest(NamedTuple):
@@ -51,7 +56,7 @@ def export_onnx(spec: Spec, work: Work, loaded: Loaded, strategy: Strategy) -> C
 
 def export_in_child(request: ExportRequest) -> Candidate:
     """In the child: build the module again, export it, name its dims, stamp it, save it."""
-    from onnxproof.graph import name_dims, save_candidate, stamp
+    from onnxproof.graph import forget_places, name_dims, save_candidate, stamp
     from onnxproof.inputs import draw
     from onnxproof.module import build_module
     from onnxproof.opset import choose_opset
@@ -67,7 +72,7 @@ def export_in_child(request: ExportRequest) -> Candidate:
         if strategy == "dynamo":
             model = _export_dynamo(source, arguments, outputs, opset)
         else:
-            model = _export_torchscript(source, arguments, outputs, min(opset, 20), strategy)
+            model = _export_torchscript(source, arguments, outputs, opset, strategy)
     except OnnxproofError:
         raise
     except Exception as error:
@@ -75,6 +80,7 @@ def export_in_child(request: ExportRequest) -> Candidate:
     model.ir_version = min(model.ir_version, ir_version)
     name_dims(model.graph.input, loaded.reference.inputs)
     name_dims(model.graph.output, loaded.reference.outputs)
+    forget_places(model)
     stamp(model, work.metadata)
     seconds = time.monotonic() - start
     return save_candidate(model, work, strategy=strategy, simplifier="none", seconds=seconds)
@@ -95,7 +101,8 @@ def _export_dynamo(
         args,
         kwargs=kwargs,
         dynamo=True,
-        input_names=list(source.spec.inputs),
+        # It bakes Python numbers in, and would give their names to the tensors that follow.
+        input_names=[name for name, each in source.spec.inputs.items() if each.is_tensor],
         output_names=outputs,
         opset_version=opset,
         dynamic_shapes=shapes if source.call == "keyword" else tuple(shapes.values()),
@@ -173,7 +180,5 @@ def explain(error: BaseException) -> str:
         error = error.__cause__
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    with contextlib.suppress(ValueError):
-        lines = lines[: lines.index("The error above occurred when calling torch.export.export.")]
-    joined = " ".join(lines)
+    joined = " ".join(itertools.takewhile(lambda line: not line.startswith(ADVICE), lines))
     return f"{type(error).__name__}: {joined[:REASON_CHARACTERS]}".rstrip(": ")

@@ -14,6 +14,8 @@ from onnxproof.spec import Strategy
 if TYPE_CHECKING:
     import onnx
 
+STACK_TRACE: Final = ".stack_trace"
+"""End of the key of a node's metadata, ``pkg.torch.onnx.stack_trace`` in torch 2.13."""
 MAX_FILE_BYTES: Final = 1_800_000_000
 """protobuf refuses messages of 2 GiB; a margin for what is no weight."""
 
@@ -32,6 +34,24 @@ def name_dims(values: Iterable[onnx.ValueInfoProto], records: Iterable[TensorRec
                     dim.dim_value = size  # the grid saw one size only
                 else:
                     dim.dim_param = size
+
+
+def forget_places(model: onnx.ModelProto) -> None:
+    """Take out, in place, the stack trace that dynamo notes at every node.
+
+    It quotes the author's code with the paths of this machine, and consumers would get both.
+    """
+    for graph in (model.graph, *model.functions):
+        _forget_places(graph.node)
+
+
+def _forget_places(nodes: Iterable[onnx.NodeProto]) -> None:
+    for node in nodes:
+        kept = [each for each in node.metadata_props if not each.key.endswith(STACK_TRACE)]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+        for attribute in node.attribute:
+            _forget_places(attribute.g.node)
 
 
 def stamp(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn, Protocol
 
-from onnxproof.errors import ExportError, ProofRefused, StageError
+from onnxproof.errors import CheckError, ExportError, ProofRefused, StageError
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
@@ -70,6 +70,7 @@ def refuse(ladder: Ladder) -> NoReturn:
 
     Raises:
         ProofRefused: A graph came out and was wrong.
+        CheckError: Graphs came out, and the check broke on each.
         ExportError: No strategy gave a graph.
     """
     reasons = "; ".join(
@@ -77,16 +78,19 @@ def refuse(ladder: Ladder) -> NoReturn:
     )
     if any(rung.check is not None for rung in ladder.attempts):
         raise ProofRefused(f"no candidate was proven, so nothing is registered. {reasons}")
+    if any(rung.candidate is not None for rung in ladder.attempts):
+        raise CheckError(f"no candidate could be checked, so nothing is registered. {reasons}")
     raise ExportError(f"no strategy gave an ONNX graph. {reasons}")
 
 
 def _try(strategy: Strategy, stages: Stages, spec: Spec) -> Iterator[Attempt]:
     """The plain graph of one strategy, then its simplified one; at most one of them ``chosen``."""
+    plain = None
     try:
         plain = stages.export(strategy)
         verdict = stages.check(plain)
     except StageError as error:
-        yield Attempt(label=strategy, outcome="failed", reason=str(error))
+        yield Attempt(label=strategy, outcome="failed", reason=str(error), candidate=plain)
         return
     simplified = f"{strategy}+onnxsim"
     if not verdict.proven:
@@ -101,11 +105,12 @@ def _try(strategy: Strategy, stages: Stages, spec: Spec) -> Iterator[Attempt]:
 
 def _simplified(plain: Candidate, stages: Stages, spec: Spec) -> Attempt:
     label = f"{plain.strategy}+onnxsim"
+    candidate = None
     try:
         candidate = stages.simplify(plain)
         verdict = stages.check(candidate)
     except StageError as error:
-        return Attempt(label=label, outcome="failed", reason=str(error))
+        return Attempt(label=label, outcome="failed", reason=str(error), candidate=candidate)
     worse = _worse(candidate, plain, spec) if verdict.proven else ""
     attempt = _attempt(candidate, verdict, chosen=verdict.proven and not worse)
     return attempt.model_copy(update={"reason": worse}) if worse else attempt
@@ -113,11 +118,13 @@ def _simplified(plain: Candidate, stages: Stages, spec: Spec) -> Attempt:
 
 def _worse(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
     """Why a proven simplified graph is not taken; empty when it is."""
-    growth = simplified.model.size_bytes / plain.model.size_bytes - 1
-    if growth > spec.gates.max_size_growth:
+    before, after = plain.model.size_bytes, simplified.model.size_bytes
+    allowed = spec.gates.max_size_growth
+    if after > before * (1 + allowed):
+        # Both sizes, since a share of a tiny file is a large number about nothing.
         return (
-            f"proven, but the file grew by {growth:.0%} "
-            f"(gates.max_size_growth = {spec.gates.max_size_growth:g})"
+            f"proven, but the file grew from {before} to {after} bytes "
+            f"(gates.max_size_growth = {allowed:g})"
         )
     if simplified.nodes > plain.nodes:
         return f"proven, but it has {simplified.nodes} nodes, the plain graph {plain.nodes}"
