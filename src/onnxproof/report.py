@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from onnxproof.dims import Dim
@@ -29,7 +30,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
     where = f" version {registration.version}" if registration else ""
     return _join(
         f"# {proof.name}{where}: proven",
-        f"{', '.join(_closeness(proof))}.",
+        f"{', '.join(closeness(proof))}.",
         *_registered(registration),
         "## Verdicts",
         _verdicts(proof.check),
@@ -106,7 +107,7 @@ def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
 def _summary(proof: Proof) -> Iterator[tuple[str, str]]:
     ranges = ", ".join(f"{name} {_range(dim)}" for name, dim in proof.spec.dims.items())
     yield "ranges", ranges or "one shape, nothing dynamic"
-    yield "compared", ", ".join(_closeness(proof))
+    yield "compared", ", ".join(closeness(proof))
     if (metric := proof.check.metric) is not None and metric.onnx is not None:
         yield (
             metric.name,
@@ -126,7 +127,7 @@ def _next_steps(outcome: ExportOutcome) -> Iterator[tuple[str, str]]:
         yield "replay", f"onnxproof verify {outcome.model_uri}"
 
 
-def _closeness(proof: Proof) -> Iterator[str]:
+def closeness(proof: Proof) -> Iterator[str]:
     """How much was compared and how near it came, in clauses."""
     covered = [point for point in proof.loaded.reference.points if point.sets]
     samples = sum(len(point.sets) for point in covered)
@@ -143,8 +144,8 @@ def _speed(proof: Proof) -> Iterator[str]:
         base = eager.get(label(each.dims))
         if each.contender == proof.chosen.label and base is not None:
             yield (
-                f"{base.p50_ms / each.p50_ms:.2g}x PyTorch eager at {label(each.dims)} "
-                f"({each.p50_ms:.3g} ms against {base.p50_ms:.3g} ms, {each.provider}, "
+                f"{base.p50_ms / each.p50_ms:.2f}x PyTorch eager at {label(each.dims)} "
+                f"({_ms(each.p50_ms)} against {_ms(base.p50_ms)}, {each.provider}, "
                 f"{_count(each.threads, 'thread')})"
             )
 
@@ -248,6 +249,12 @@ def _range(dim: Dim) -> str:
     return f"{dim.min}..{dim.max}{step}" if not dim.fixed else str(dim.smallest)
 
 
+def _ms(milliseconds: float) -> str:
+    """Three digits, and no exponent where a call takes seconds."""
+    digits = f"{milliseconds:.3g}" if milliseconds < 999.5 else f"{milliseconds:.0f}"
+    return f"{digits} ms"
+
+
 def _bytes(size: float) -> str:
     for unit in ("B", "kB", "MB"):
         if size < 999.5:
@@ -267,7 +274,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else " ".join(str(value).replace("|", "\\|").split())
+    """Text for a table: a pipe would end the cell, and ``<built-in ...>`` would vanish as a tag."""
+    text = "" if value is None else str(value).replace("|", "\\|")
+    return " ".join(re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text).split())
 
 
 def _join(*parts: str) -> str:
