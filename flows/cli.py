@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +12,8 @@ import typer
 from rich.console import Console
 
 from flows.arguments import pairs, ranges
-from flows.interruption import Interruption
-from onnxproof.errors import BadInput, OnnxproofError
+from flows.ending import interruption, progress_console, reported, write_file, write_outcome
+from onnxproof.errors import BadInput
 
 if TYPE_CHECKING:
     from onnxproof.records import ExportOutcome
@@ -31,8 +28,6 @@ app = typer.Typer(
     epilog=EPILOG,
 )
 console = Console()
-progress_console = Console(stderr=True)
-interruption = Interruption()
 
 Allow = Annotated[
     list[str] | None, typer.Option("--allow", metavar="PACKAGE", help="Its code may be loaded too.")
@@ -102,13 +97,13 @@ def export(
     from flows.terminal import tell_outcome, watched
     from onnxproof.plan import override_lines
 
-    with _reported(json):
+    with reported(json):
         _allow(allow)
         lines = [*override_lines(pairs(inputs), ranges(dims)), *(values or ())]
         with watched(progress_console):
             outcome = _run_flow(model, lines, promote, force=force)
         if json:
-            _write_json(json, outcome)
+            write_outcome(json, outcome)
         tell_outcome(console, outcome)
 
 
@@ -127,14 +122,14 @@ def init(
     from onnxproof.api import first_spec
     from onnxproof.workspace import name_for
 
-    with _reported():
+    with reported():
         _allow(allow)
         path = output or Path(f"{name_for(factory)}.yaml")
         if path.exists():
             raise BadInput(f"{path} is there already; choose another with -o, or remove it")
         with watched(progress_console):
             text = first_spec(factory, inputs=pairs(inputs), dims=ranges(dims))
-        _write(path, text)
+        write_file(path, text)
         console.print(f"{path} written. Look at it, then: onnxproof export {path}", highlight=False)
 
 
@@ -150,7 +145,7 @@ def verify(
     """Replay a model's proof on this machine."""
     from onnxproof.api import verify_model
 
-    with _reported():
+    with reported():
         for line in verify_model(model, provider=provider).lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -166,7 +161,7 @@ def show(
     from onnxproof.api import show_model
     from onnxproof.report import render_proof
 
-    with _reported():
+    with reported():
         proof, registration = show_model(model)
         if json:
             sys.stdout.write(proof.model_dump_json(indent=2) + "\n")
@@ -184,7 +179,7 @@ def doctor() -> None:
     from onnxproof.api import examine_machine
 
     marks = {"good": "[green]good[/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
-    with _reported():
+    with reported():
         findings = examine_machine()
         for each in findings:
             console.print(f"{marks[each.outcome]} [bold]{each.name}[/] ", end="", highlight=False)
@@ -233,74 +228,6 @@ def _make(home: Path) -> None:
             f"cannot make the folder {home}: {error.strerror}; "
             "set ONNXPROOF_HOME to a folder that can be written"
         ) from None
-
-
-@contextlib.contextmanager
-def _reported(json: Path | None = None) -> Iterator[None]:
-    """Turn an error into its paragraph and its exit code, and write the outcome where asked."""
-    interruption.last_words = lambda: _end(KeyboardInterrupt(), json)
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        raised = KeyboardInterrupt() if interruption.came else error
-        raise typer.Exit(_end(raised, json)) from None
-
-
-def _end(error: BaseException, json: Path | None) -> int:
-    from onnxproof.outcome import failed
-
-    outcome = failed(error)
-    progress_console.show_cursor()
-    _tell(error)
-    if json:
-        with contextlib.suppress(BadInput):
-            _write_json(json, outcome)
-    return outcome.exit_code
-
-
-def _tell(error: BaseException) -> None:
-    from flows.terminal import tell_error
-
-    if isinstance(error, OnnxproofError):
-        tell_error(progress_console, error)
-    elif isinstance(error, KeyboardInterrupt):
-        progress_console.print("interrupted")
-    else:
-        progress_console.print(
-            f"This is a bug in onnxproof: {type(error).__name__}: {error}. Please report it with "
-            f"the traceback in {_save_traceback()}.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-
-
-def _save_traceback() -> Path:
-    from onnxproof.settings import read_settings
-
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    path = read_settings().home / "errors" / f"{stamp}.log"
-    try:
-        _write(path, traceback.format_exc())
-    except BadInput:
-        path = Path(os.devnull)
-    return path
-
-
-def _write_json(path: Path, outcome: ExportOutcome) -> None:
-    _write(path, outcome.model_dump_json(indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    from onnxproof.artifact import atomic_write
-
-    try:
-        with atomic_write(path) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}") from None
 
 
 def _allow(packages: Sequence[str] | None) -> None:

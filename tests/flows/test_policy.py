@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from onnxproof.errors import RegisterError, ServerUnreachable
@@ -68,5 +69,5 @@ def test_the_body_of_a_task_is_one_call(name: str) -> None:
     ("error", "again"), [(ServerUnreachable("away"), True), (RegisterError("no"), False)]
 )
 def test_a_refusal_stays_one(error: Exception, again: bool) -> None:
-    state = Failed(data=error)
+    state: State[object] = Failed(data=error)
     assert server_was_away(task_of("register"), None, state) is again  # type: ignore[arg-type]
