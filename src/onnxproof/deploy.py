@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from itertools import zip_longest
@@ -60,6 +61,8 @@ def become_worker(settings: Settings) -> NoReturn:
     command += ["--no-create-pool-if-not-found", "--install-policy", "never"]
     typer.echo(f"worker of {POOL} on {_shown(settings)}; Ctrl-C ends it")
     sys.stdout.flush()
+    # Prefect's worker answers SIGTERM with a SIGINT to itself, which a shell's `&` makes it ignore.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606  # Ctrl-C then reaches Prefect itself
 
 
@@ -80,9 +83,13 @@ def _prepare(settings: Settings) -> None:
         )
     require_servers(settings)
     apply_environment(settings)
-    os.environ.setdefault("ONNXPROOF_HOME", str(settings.home))
-    os.environ.setdefault("ONNXPROOF_ROOT", str(Path.cwd()))
-    os.environ.setdefault("ONNXPROOF_VERSION", flow_version())
+    wanted = {
+        "ONNXPROOF_HOME": str(settings.home),
+        "ONNXPROOF_ROOT": str(Path.cwd()),
+        "ONNXPROOF_VERSION": flow_version(),
+    }
+    for name, value in wanted.items():
+        os.environ[name] = os.environ.get(name) or value
     names = needed_variables(Path(PROJECT).read_text(encoding="utf-8"))
     if unset := [name for name in names if not os.environ.get(name)]:
         raise BadInput(f"{PROJECT} needs {', '.join(unset)}, and it is not set; export it first")

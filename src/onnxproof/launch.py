@@ -161,7 +161,7 @@ def _mlflow(port: int, server: Server) -> tuple[list[str], dict[str, str]]:
 def _port(server: Server) -> int:
     """The port that the environment fixes, or the first free one from the usual one on."""
     fixed = os.environ.get(server.port_variable)
-    if fixed is None:
+    if not fixed:
         tried = range(server.usual_port, server.usual_port + PORTS_TRIED)
         if free := next(filter(_is_free, tried), None):
             return free

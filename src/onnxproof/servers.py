@@ -46,7 +46,7 @@ def up() -> None:
         with _alone(settings.home):
             _up(settings)
         for variable in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
-            if variable in os.environ:
+            if os.environ.get(variable):
                 typer.echo(f"{variable} is set in this shell and goes before these; unset it")
 
 

@@ -115,6 +115,23 @@ def test_deploying_twice_is_deploying_once(at_home: Path) -> None:
     assert ask(at_home, "concurrency_limits/tag/exclusive-device")["concurrency_limit"] == 1
 
 
+def test_one_sigterm_ends_a_worker_also_one_that_a_shell_put_aside(at_home: Path) -> None:
+    assert servers("deploy", home=at_home).returncode == 0
+    command = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    command += "os.execv(sys.executable, [sys.executable, '-m', 'onnxproof.servers', 'worker'])"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert worker.stdout is not None
+        assert any("started" in line for line in worker.stdout)
+        worker.terminate()
+        worker.wait(timeout=30)
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
 def test_what_is_registered_with_a_server_is_read_without_and_the_other_way(at_home: Path) -> None:
     import mlflow
 
