@@ -199,7 +199,7 @@ def _run_flow(
     model: str, overrides: Sequence[str], promote: str | None, *, force: bool
 ) -> ExportOutcome:
     from onnxproof.progress import say
-    from onnxproof.settings import apply_environment, read_settings, require_servers
+    from onnxproof.settings import apply_environment, read_settings, require_servers, shown_url
     from onnxproof.workspace import resolve_spec
 
     settings = read_settings()
@@ -207,7 +207,8 @@ def _run_flow(
     require_servers(settings)
     apply_environment(settings)
     _make(settings.home)
-    say("prefect", f"Prefect on {settings.prefect_api_url or 'a temporary server'}")
+    server = settings.prefect_api_url
+    say("prefect", f"start the flow on {shown_url(server) if server else 'a temporary Prefect'}")
     from flows.export_model import Promotion, export_model
 
     outcome: ExportOutcome = export_model(  # type: ignore[assignment]  # Prefect unpacks the state

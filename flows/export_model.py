@@ -12,12 +12,11 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.publish import publish, publish_refusal
-from flows.watch import Watcher
+from flows.watch import watched
 from onnxproof.chain import Stages, run_chain
 from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.key import flow_version
 from onnxproof.plan import make_plan
-from onnxproof.progress import listen
 from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Work
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Spec
@@ -63,8 +62,9 @@ def export_model(
 ) -> State[ExportOutcome]:
     """Export a PyTorch model to ONNX, prove the file against PyTorch, register it.
 
-    Ends as Proven, or as Unchanged when the registry already has a version with the same weights,
-    code, spec and toolchain. Called as a function it gives the ExportOutcome, or raises.
+    Ends as Completed when proven, and as Cached when the registry already has a version with the
+    same weights, code, spec and toolchain. Called as a function it gives the ExportOutcome, or
+    raises.
 
     Args:
         model: A model of the catalog, the folder deployments/catalog: digits-cnn or minilm.
@@ -82,12 +82,14 @@ def export_model(
         require_servers(settings)
         # Whoever reaches the page may start a run, so a deployment runs code that was allowed only.
         plan = make_plan(model, replaced, settings, local_code=not deployed)
-        with listen(Watcher()) if deployed else nullcontext():
+        with watched() if deployed else nullcontext():
             ended = run_chain(plan, ORDER, force=force)
             publish(ended)
     except OnnxproofError as error:
-        return Failed(name=_state_name(error), message=str(error), data=error)
-    return Completed(name=ended.status.capitalize(), message=_told(ended), data=ended)
+        return Failed(message=_told_error(error), data=error)
+    # Prefect's own names: its pages leave runs with other ones out of their lists.
+    name = "Cached" if ended.status == "unchanged" else "Completed"
+    return Completed(name=name, message=_told(ended), data=ended)
 
 
 def concluded(spec: Spec, work: Work, key: str, loaded: Loaded, ladder: Ladder) -> Proof:
@@ -118,14 +120,15 @@ def _overrides(promotion: Promotion, search: Search) -> list[str]:
     return [f"{place}={value}" for place, value in chosen.items() if value != "from_spec"]
 
 
-def _state_name(error: OnnxproofError) -> str:
+def _told_error(error: OnnxproofError) -> str:
     if isinstance(error, Refused):
-        return "Refused"
-    return "Bad input" if isinstance(error, BadInput) else "Failed"
+        return f"Refused: {error}"
+    return f"Bad input: {error}" if isinstance(error, BadInput) else str(error)
 
 
 def _told(ended: ExportOutcome) -> str:
     registration = ended.registration
     assert registration is not None
     aliases = ", ".join(registration.aliases) or "no alias"
-    return f"{registration.name} version {registration.version} ({aliases})"
+    word = ended.status.capitalize()
+    return f"{word}: {registration.name} version {registration.version} ({aliases})"

@@ -45,6 +45,7 @@ def _link(registration: Registration) -> None:
             registration.run_url,
             link_text=f"{registration.name} version {registration.version} in MLflow",
             key=_key("mlflow-run", registration.name),
+            description="Parameters, metrics and files of the proof.",
         )
 
 

@@ -79,7 +79,7 @@ class Lines:
             return
         self._told_at = now
         count = f" ({step.done}/{step.total})" if step.total else ""
-        self._console.print(f"{step.stage}: {step.text}{count}", highlight=False, markup=False)
+        self._console.print(f"{step.text}{count}", highlight=False, markup=False)
 
 
 @contextmanager

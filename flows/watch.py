@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
-from onnxproof.progress import Step
+from onnxproof.progress import Step, listen
 
 if TYPE_CHECKING:
     from uuid import UUID
 
 SECONDS_BETWEEN: Final = 2.0
 """Each update is a request to the server; a stage counts a hundred steps a second."""
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Show every step that is said inside of the block on the run's page."""
+    watcher = Watcher()
+    with listen(watcher):
+        try:
+            yield
+        finally:
+            watcher.end_stage()
 
 
 class Watcher:
@@ -28,8 +41,9 @@ class Watcher:
     def __call__(self, step: Step) -> None:
         """Tell the page, unless it was told just now."""
         now = time.monotonic()
-        if step.stage != self._stage:
-            self._stage, self._artifact = step.stage, None
+        if not step.total or step.stage != self._stage:
+            self.end_stage()
+            self._stage = step.stage
         elif now - self._told_at < SECONDS_BETWEEN:
             return
         else:
@@ -37,12 +51,17 @@ class Watcher:
         self._told_at = now
         get_run_logger().info("%s", step.text)
 
+    def end_stage(self) -> None:
+        """The stage is over; its bar says so."""
+        if self._artifact is not None:
+            update_progress_artifact(self._artifact, 100.0)
+        self._artifact = None
+
     def _count(self, step: Step) -> None:
-        if not step.total:
-            return
         percent = 100 * step.done / step.total
         if self._artifact is None:
-            found = create_progress_artifact(percent, key=f"progress-{step.stage}")
+            key = f"progress-{step.stage}"
+            found = create_progress_artifact(percent, key=key, description=step.text)
             assert not hasattr(found, "__await__")
             self._artifact = found
         else:

@@ -57,6 +57,7 @@ def measure(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> Benchm
         failed=BenchmarkError,
         limits=spec.limits,
         log=Path(work.path("logs", "benchmark.log")),
+        doing=f"benchmark {', '.join(each.label for each in candidates)} and PyTorch",
     )
 
 

@@ -57,6 +57,7 @@ def check_candidate(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate
         failed=CheckError,
         limits=spec.limits,
         log=Path(work.path("logs", f"check-{candidate.label}.log")),
+        doing=f"check {candidate.label} against PyTorch",
     )
 
 

@@ -70,6 +70,7 @@ def run_in_child(
     failed: type[StageError],
     limits: Limits,
     log: Path,
+    doing: str = "",
 ) -> Result:
     """What ``stage(request)`` returns, computed in a child process.
 
@@ -79,6 +80,7 @@ def run_in_child(
         failed: Raised, with ``end`` and ``log_tail``, when the child ends without an answer.
         limits: Wall-clock seconds and gigabytes of resident memory of the child and its children.
         log: File that takes everything the child prints.
+        doing: What people are told meanwhile; the log's name if left out.
 
     Raises:
         OnnxproofError: The stage's own, as it was raised in the child.
@@ -87,7 +89,7 @@ def run_in_child(
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
     log.parent.mkdir(parents=True, exist_ok=True)
-    say(failed.stage, log.stem)
+    say(failed.stage, doing or log.stem)
     arguments = (stage, request, sender, str(log), dict(os.environ))
     process = context.Process(target=_serve, args=arguments, name=stage.__name__)
     with _start_lock, _light_main():

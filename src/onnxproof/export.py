@@ -51,6 +51,7 @@ def export_onnx(spec: Spec, work: Work, loaded: Loaded, strategy: Strategy) -> C
         failed=ExportError,
         limits=spec.limits,
         log=Path(work.path("logs", f"export-{strategy}.log")),
+        doing=f"export by {strategy}",
     )
 
 

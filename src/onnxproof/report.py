@@ -79,13 +79,13 @@ def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
         {
             "shape": label(each.dims),
             "contender": each.contender,
-            "provider": each.provider or "PyTorch",
-            "threads": each.threads,
+            "against PyTorch": _ratio(benchmark, each),
             "p50 ms": round(each.p50_ms, 4),
             "p90 ms": None if each.p90_ms is None else round(each.p90_ms, 4),
             "min ms": round(each.min_ms, 4),
             "samples": each.samples,
-            "against PyTorch": _ratio(benchmark, each),
+            "threads": each.threads,
+            "provider": each.provider or "PyTorch",
         }
         for each in benchmark.latencies
     ]

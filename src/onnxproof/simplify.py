@@ -35,6 +35,7 @@ def simplify(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate) -> Ca
         failed=SimplifyError,
         limits=spec.limits,
         log=Path(work.path("logs", f"simplify-{candidate.label}.log")),
+        doing=f"simplify {candidate.label} with onnxsim",
     )
 
 

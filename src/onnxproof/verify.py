@@ -66,7 +66,14 @@ def replay_folder(folder: Path, *, provider: str = CPU, limits: Limits, log: Pat
     if not (folder / "proof.json").is_file():
         raise BadInput(f"{folder} holds no proof.json, so there is nothing to replay")
     request = ReplayRequest(folder, provider)
-    return run_in_child(replay_in_child, request, failed=CheckError, limits=limits, log=log)
+    return run_in_child(
+        replay_in_child,
+        request,
+        failed=CheckError,
+        limits=limits,
+        log=log,
+        doing="replay the proof of what was fetched",
+    )
 
 
 def replay_in_child(request: ReplayRequest) -> Replay:

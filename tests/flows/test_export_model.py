@@ -40,24 +40,24 @@ def run_of(state: Any) -> Any:
     return state.state_details.flow_run_id
 
 
-def test_a_run_ends_as_proven_and_a_second_one_as_unchanged(
+def test_a_run_ends_as_completed_and_a_second_one_as_cached(
     write_spec: Callable[..., Path],
 ) -> None:
     spec = str(write_spec())
     first = export_model(spec, return_state=True)
-    assert (first.type.value, first.name) == ("COMPLETED", "Proven")
-    assert first.message == "toy version 1 (challenger, champion)"
+    assert (first.type.value, first.name) == ("COMPLETED", "Completed")
+    assert first.message == "Proven: toy version 1 (challenger, champion)"
     page = artifacts_of(first)
     assert page["report-toy"].startswith("# toy version 1: proven\n")
     assert "| parity | passed |" in page["report-toy"]
     assert '"against PyTorch"' in page["benchmark-toy"]
 
     second = export_model(spec, return_state=True)
-    assert (second.type.value, second.name) == ("COMPLETED", "Unchanged")
+    assert (second.type.value, second.name) == ("COMPLETED", "Cached")
     assert artifacts_of(second)["report-toy"].startswith("# toy: unchanged\n")
 
     forced = export_model(spec, force=True, return_state=True)
-    assert forced.message == "toy version 2 (challenger, champion)"
+    assert forced.message == "Proven: toy version 2 (challenger, champion)"
 
 
 def test_a_refusal_fails_the_run_and_tells_why_on_its_page(write_spec: Callable[..., Path]) -> None:
@@ -66,7 +66,8 @@ def test_a_refusal_fails_the_run_and_tells_why_on_its_page(write_spec: Callable[
         inputs={"x": "float32[batch, 4]", "steps": "int64[] in 1..5"},
     )
     state = export_model(str(spec), return_state=True)
-    assert (state.type.value, state.name) == ("FAILED", "Refused")
+    assert (state.type.value, state.name) == ("FAILED", "Failed")
+    assert str(state.message).startswith("Refused: no candidate was proven")
     assert "input 'steps' is not in the graph" in str(state.message)
     report = artifacts_of(state)["report-toy"]
     assert report.startswith("# toy: refused, nothing is registered\n")
@@ -75,9 +76,10 @@ def test_a_refusal_fails_the_run_and_tells_why_on_its_page(write_spec: Callable[
         state.result()
 
 
-def test_bad_input_is_its_own_kind_of_end(write_spec: Callable[..., Path]) -> None:
+def test_bad_input_fails_the_run_and_says_that_it_was_bad(write_spec: Callable[..., Path]) -> None:
     state = export_model(str(write_spec(dims={})), return_state=True)
-    assert (state.type.value, state.name) == ("FAILED", "Bad input")
+    assert (state.type.value, state.name) == ("FAILED", "Failed")
+    assert str(state.message).startswith("Bad input: ")
     assert "dims batch stand in a shape and are not declared" in str(state.message)
 
 

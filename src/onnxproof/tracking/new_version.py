@@ -37,7 +37,7 @@ def register(proof: Proof, work: Path) -> Registration:
         ProofRefused: What came back says something else than PyTorch.
         ServerUnreachable: MLflow does not answer; no alias has moved.
     """
-    say("register", f"MLflow at {shown_url(read_settings().tracking_uri)}")
+    say("register", f"register in MLflow at {shown_url(read_settings().tracking_uri)}")
     with talking(f"register {proof.name} (its proof stays in {work})") as client:
         run_id = _start_run(client, proof)
         try:
@@ -58,7 +58,7 @@ def _start_run(client: MlflowClient, proof: Proof) -> str:
 
     run = client.create_run(
         _experiment(client),
-        run_name=f"{proof.name} {proof.created_at}",
+        run_name=f"{proof.name} {proof.created_at[:16]}",
         tags={
             **start_tags(proof.name),
             KEY_TAG: proof.proof_key,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+VIEW: Final = "?workflowType=machine_learning"
+"""MLflow 3.17 opens a run in its view of GenAI otherwise, which shows none of our numbers."""
 PROMOTED_TAG: Final = "onnxproof.promoted_at"
 _MODEL_URI: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -204,4 +206,4 @@ def _run_url(client: MlflowClient, run_id: str) -> str:
     if not is_http(uri) or not run_id:
         return ""
     experiment = client.get_run(run_id).info.experiment_id
-    return f"{shown_url(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{shown_url(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}{VIEW}"
