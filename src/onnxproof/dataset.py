@@ -1,4 +1,4 @@
-"""Real rows with labels, and the metric over them: the same code for PyTorch and for ONNX Runtime."""
+"""Real rows with labels, and the metric over them, alike for PyTorch and for ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ def measure_metric(
 
     Raises:
         SourceError: The file is missing, or lacks an array.
-        SpecError: An array does not have the input's dtype or rank, or the rows cannot be cut.
+        SpecError: An array does not have the input's dtype or rank, the rows cannot be cut, or the
+            output is no row of scores for each label.
     """
-    import numpy as np
-
     assert spec.dataset is not None
     inputs, labels = read_rows(spec.dataset, spec, work)
     rows = len(labels)
@@ -37,9 +36,20 @@ def measure_metric(
     correct = 0
     for start in range(0, rows, step):
         feed = {name: array[start : start + step] for name, array in inputs.items()}
-        scores = next(iter(model(feed).values()))
-        correct += int((np.argmax(scores, axis=-1) == labels[start : start + step]).sum())
+        name, scores = next(iter(model(feed).items()))
+        if scores.ndim != 2 or len(scores) != rows_in(feed):
+            raise SpecError(
+                f"top1 needs an output of the shape [rows, classes], and {name!r}, the first, is "
+                f"{list(scores.shape)} for {rows_in(feed)} rows; leave dataset out, or return "
+                "the scores first"
+            )
+        correct += int((scores.argmax(axis=-1) == labels[start : start + step]).sum())
     return correct / rows, rows
+
+
+def rows_in(feed: Feed) -> int:
+    """How many rows of a dataset a feed holds."""
+    return len(next(iter(feed.values())))
 
 
 def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarray]:
@@ -50,8 +60,11 @@ def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarra
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError) as error:
-        raise SourceError(f"dataset {dataset.path} cannot be read as .npz: {error}") from None
+    except Exception as error:  # NumPy lets zipfile's, zlib's and its own through
+        raise SourceError(
+            f"dataset {dataset.path} cannot be read as .npz: {type(error).__name__}: {error}; "
+            "write it with np.savez, without Python objects"
+        ) from None
     wanted = [*dataset.inputs.values(), dataset.labels]
     if missing := [key for key in wanted if key not in arrays]:
         raise SourceError(
@@ -60,7 +73,9 @@ def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarra
     inputs = {}
     for name, each in spec.inputs.items():
         if name not in dataset.inputs:
-            raise SpecError(f"dataset.inputs has no array for input {name!r}")
+            raise SpecError(f"dataset.inputs has no array for input {name!r}; name one")
+        if not each.shape:
+            raise SpecError(f"input {name!r} has no rows to take from a dataset; leave it out")
         array = arrays[dataset.inputs[name]]
         if str(array.dtype) != each.array_dtype or array.ndim != len(each.shape):
             raise SpecError(
@@ -69,6 +84,11 @@ def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarra
             )
         inputs[name] = array
     labels = arrays[dataset.labels]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise SpecError(
+            f"dataset array {dataset.labels!r} is {labels.dtype} of rank {labels.ndim}; "
+            f"{dataset.metric} needs one class number a row"
+        )
     if not len(labels) or any(len(array) != len(labels) for array in inputs.values()):
         raise SpecError(f"dataset {dataset.path} needs one row of every input for each label")
     return inputs, labels
@@ -77,8 +97,11 @@ def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarra
 def _rows_at_a_time(spec: Spec, rows: int) -> int:
     first = next(iter(spec.inputs.values())).shape[0]
     if isinstance(first, int):
-        if rows % first:
-            raise SpecError(f"{rows} dataset rows cannot be cut into batches of {first}")
+        if not first or rows % first:
+            raise SpecError(
+                f"{rows} dataset rows cannot be cut into batches of {first}, the input's first "
+                "size; name a dim there, or leave rows out"
+            )
         return first
     dim = spec.dims.get(first)
     if dim is None or dim.multiple_of > 1 or dim.min > 1 or spec.export.static:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from onnxproof.artifact import sha256_of
-from onnxproof.errors import LoadError, SourceError, SpecError
-from onnxproof.inputs import Feed
+from onnxproof.errors import LoadError, SourceError
+from onnxproof.grid import example_sizes
+from onnxproof.inputs import Feed, draw
 from onnxproof.records import Work
+from onnxproof.signature import how_to_call
 from onnxproof.sources import find_file, import_factory
 from onnxproof.spec import Spec, Weights
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, "torch.Tensor"]
 SHOWN_KEYS: Final = 5
+SAVED_BY_TORCH: Final = (b"PK\x03\x04", b"\x80")
+"""How files of torch.save begin: zip archives since 1.6, pickles before."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,10 @@ def build_module(spec: Spec, work: Work) -> SourceModule:
     try:
         module = factory(**source.kwargs)
     except Exception as error:
+        text = " ".join(str(error).split())
         raise LoadError(
-            f"factory {source.factory} raised {type(error).__name__}: {error}"
+            f"factory {source.factory} raised {type(error).__name__}: {text[:500]}; "
+            "correct it, or source.kwargs"
         ) from error
     if not isinstance(module, torch.nn.Module):
         raise LoadError(
@@ -78,7 +84,29 @@ def build_module(spec: Spec, work: Work) -> SourceModule:
     if source.weights is not None:
         load_weights(module, source.weights, work, trust_pickle=source.trust == "pickle")
     module.eval()
-    return SourceModule(module, how_to_call(module, spec), spec)
+    built = SourceModule(module, how_to_call(module, spec), spec)
+    if any(map(_is_lazy, module.state_dict().values())):
+        _settle_lazy(built)
+    return built
+
+
+def _is_lazy(tensor: Any) -> bool:
+    from torch.nn.parameter import is_lazy
+
+    return is_lazy(tensor)
+
+
+def _settle_lazy(source: SourceModule) -> None:
+    """Lazy parameters get their shape from the first call; let it be the same in each process."""
+    sizes = example_sizes(source.spec.dims)
+    try:
+        source(draw(source.spec.inputs, sizes, source.spec.check.seed, 0))
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise LoadError(
+            f"the module has lazy parameters, and the call that gives them their shape raised "
+            f"{type(error).__name__}: {text[:500]}; call it once in the factory"
+        ) from error
 
 
 def load_weights(
@@ -109,55 +137,97 @@ def state_digest(module: torch.nn.Module) -> tuple[str, int]:
     for name, tensor in sorted(module.state_dict().items()):
         if not isinstance(tensor, torch.Tensor):
             continue
-        data = tensor.detach().contiguous().flatten().view(torch.uint8).numpy()
+        data = bytes_of(tensor)
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(data.tobytes())
-        size_bytes += data.nbytes
+        digest.update(data)
+        size_bytes += len(data)
     return digest.hexdigest(), size_bytes
+
+
+def bytes_of(tensor: torch.Tensor) -> bytes:
+    """The elements of a dense tensor; of any dtype, also one that NumPy does not have."""
+    import torch
+
+    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def _read_checkpoint(path: Path, *, trust_pickle: bool) -> Tensors:
     import torch
 
     try:
+        _refuse_other_files(path)
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    except SourceError:
+        raise
     except pickle.UnpicklingError as error:
+        carried = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise SourceError(
-            f"weights {path.name} is a pickle that would run code, and was not opened "
-            f"({str(error).split('. ')[0]}); save it as safetensors, or set source.trust: pickle "
-            "if you trust its author as you trust your own code"
+            f"weights {path.name} is a pickle that would run code "
+            f"({carried[1] if carried else 'not a state dict'}), and was not opened; save it as "
+            "safetensors, or set source.trust: pickle if you trust its author as you trust your "
+            "own code"
         ) from None
     except Exception as error:
+        text = " ".join(str(error).split())
         raise SourceError(
-            f"weights {path.name} cannot be read: {type(error).__name__}: {error}; "
+            f"weights {path.name} cannot be read: {type(error).__name__}: {text[:300]}; "
             "expected .safetensors, or a .pt that torch.save wrote from a state dict"
         ) from None
-    if not isinstance(found, dict) or not all(
-        isinstance(each, torch.Tensor) for each in found.values()
-    ):
+    if fault := _no_state_dict(found):
         raise SourceError(
-            f"weights {path.name} holds {type(found).__name__}, not a state dict of tensors; "
-            "save module.state_dict()"
+            f"weights {path.name} holds {fault}, not a state dict of tensors; "
+            "save module.state_dict() alone"
         )
-    return found
+    tensors: Tensors = found
+    return tensors
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Raise SourceError for what is no checkpoint; torch takes it for a dangerous pickle."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    # safetensors: the header's length in eight bytes, then the header, which is JSON.
+    named = path.suffix == ".safetensors"
+    if start[8:9] == b"{" if named else start.startswith(SAVED_BY_TORCH):
+        return
+    if start.startswith(b"version https://git-lfs"):
+        what, remedy = "a Git LFS pointer", "run `git lfs pull`"
+    elif path.name.endswith(".index.json"):
+        what, remedy = "the index of a sharded checkpoint", "save all shards as one .safetensors"
+    else:
+        what = "an empty file" if not start else "no checkpoint"
+        remedy = "name a .safetensors, or a .pt that torch.save wrote from a state dict"
+    raise SourceError(f"weights {path.name} is {what}; {remedy}")
+
+
+def _no_state_dict(found: object) -> str:
+    """What stands in its place; empty for a state dict."""
+    import torch
+
+    if not isinstance(found, dict):
+        return type(found).__name__
+    for key, each in found.items():
+        if not isinstance(key, str) or not isinstance(each, torch.Tensor):
+            return f"a dict with {type(each).__name__} under {key!r}"
+    return ""
 
 
 def _fit(tensors: Tensors, module: torch.nn.Module, name: str) -> None:
     wanted = module.state_dict()
-    present = {wanted[key].data_ptr() for key in tensors if key in wanted}
+    present = {_memory(wanted[key]) for key in tensors if key in wanted}
     # safetensors stores a tied weight once, so a key whose memory is filled already is not missing.
     missing = sorted(
-        key for key in wanted if key not in tensors and wanted[key].data_ptr() not in present
+        key for key in wanted if key not in tensors and _memory(wanted[key]) not in present
     )
     unexpected = sorted(key for key in tensors if key not in wanted)
     misshaped = [
         f"{key} is {list(tensors[key].shape)}, the module wants {list(wanted[key].shape)}"
         for key in sorted(tensors)
-        if key in wanted and tensors[key].shape != wanted[key].shape
+        if key in wanted and not _is_lazy(wanted[key]) and tensors[key].shape != wanted[key].shape
     ]
     faults = [
         f"{kind}: {_some(keys)}"
@@ -175,35 +245,15 @@ def _fit(tensors: Tensors, module: torch.nn.Module, name: str) -> None:
         )
 
 
+def _memory(value: object) -> object:
+    """What two names of one tied weight have in common, and a view into it has not."""
+    import torch
+
+    if isinstance(value, torch.Tensor) and not _is_lazy(value) and value.numel():
+        return value.data_ptr(), value.shape, value.stride()
+    return id(value)
+
+
 def _some(keys: list[str]) -> str:
     more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
     return ", ".join(keys[:SHOWN_KEYS]) + more
-
-
-def how_to_call(module: torch.nn.Module, spec: Spec) -> Literal["positional", "keyword"]:
-    """How forward takes the spec's inputs: by keyword where their names are its parameters.
-
-    Raises:
-        SpecError: Some names are its parameters and some are not, or their order differs.
-    """
-    parameters = inspect.signature(module.forward).parameters
-    plain = [
-        name
-        for name, each in parameters.items()
-        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
-    ]
-    named = [name for name in spec.inputs if name in plain]
-    wanted = spec.source.call
-    if wanted == "positional" or (wanted == "auto" and not named):
-        return "positional"
-    if strangers := [name for name in spec.inputs if name not in plain]:
-        raise SpecError(
-            f"inputs {', '.join(strangers)} are no parameters of forward, which takes "
-            f"{', '.join(plain) or 'none'}; rename them, or set source.call: positional"
-        )
-    if named != [name for name in plain if name in spec.inputs]:
-        raise SpecError(
-            f"inputs stand as {', '.join(named)}, forward takes {', '.join(plain)}; "
-            "write them in forward's order"
-        )
-    return "keyword"

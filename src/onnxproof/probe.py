@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onnxproof.child import run_in_child
-from onnxproof.errors import LoadError, OnnxproofError
+from onnxproof.errors import LoadError
 from onnxproof.records import Work
 from onnxproof.spec import Limits, parse_spec
 from onnxproof.workspace import DEFAULT_RANGE, name_for
@@ -86,7 +87,7 @@ def first_spec(
 
 
 def probe_in_child(request: ProbeRequest) -> Guess:
-    """In the child: the first guess that forward takes at two batch sizes."""
+    """In the child: the first guess that forward takes, at its example and its smallest sizes."""
     import inspect
 
     module = _build(request)
@@ -98,19 +99,15 @@ def probe_in_child(request: ProbeRequest) -> Guess:
     ]
     known = {each.name for each in parameters}
     needed += [name for name in ("attention_mask",) if name in known and name not in needed]
-    guesses = (
-        iter([Guess(request.inputs, _ranges(request))])
-        if request.inputs
-        else _guesses(module, needed)
-    )
     tried = []
-    for guess in guesses:
-        if (fault := _fault(module, guess, request, {})) is None:
+    for guess in _guesses(module, needed, request):
+        if (fault := _fault(module, guess, request)) is None:
             return _widen(module, guess, request)
         tried.append(f"{', '.join(f'{n}: {line}' for n, line in guess.inputs.items())} ({fault})")
     found = "; ".join(tried[-2:]) or "nothing to try: forward's inputs tell nothing of their shape"
     raise LoadError(
-        f"cannot guess the inputs of {request.factory}, whose forward takes {', '.join(needed)}. "
+        f"cannot guess the inputs of {request.factory}, whose forward takes "
+        f"{', '.join(needed) or 'no parameter by name'}. "
         f"Tried {found}. Give them: --input 'NAME=DTYPE[SHAPE]'"
     )
 
@@ -130,30 +127,27 @@ def _build(request: ProbeRequest) -> torch.nn.Module:
     return module.eval()
 
 
-def _ranges(request: ProbeRequest) -> dict[str, dict[str, int]]:
+def _ranges(inputs: dict[str, str], request: ProbeRequest) -> dict[str, dict[str, int]]:
     from onnxproof.dims import names_in
     from onnxproof.tensors import parse_line
 
-    used = {
-        name
-        for line in request.inputs.values()
-        for size in parse_line(line)["shape"]
-        for name in names_in(size)
-    }
-    return {name: request.dims.get(name, dict(DEFAULT_RANGE)) for name in sorted(used)}
+    dims = dict(request.dims)
+    for line in inputs.values():
+        with contextlib.suppress(ValueError):  # the schema says it better, with its place
+            for name in (each for size in parse_line(line)["shape"] for each in names_in(size)):
+                dims.setdefault(name, dict(DEFAULT_RANGE))
+    return dims
 
 
-def _guesses(module: torch.nn.Module, names: list[str]) -> Iterator[Guess]:
+def _guesses(module: torch.nn.Module, names: list[str], request: ProbeRequest) -> Iterator[Guess]:
     """Likely inputs, from forward's parameter names and the first layer that has weights."""
+    if request.inputs:
+        yield Guess(request.inputs, _ranges(request.inputs, request))
+        return
     choices = [list(_lines(name, module)) for name in names]
-    for lines in itertools.product(*choices):
-        used = dict(zip(names, lines, strict=True))
-        dims = {
-            dim: {"min": 1, "max": 16}
-            for dim in ("batch", "seq")
-            if any(dim in line for line in lines)
-        }
-        yield Guess(used, dims)
+    for lines in itertools.product(*choices) if names else ():
+        inputs = dict(zip(names, lines, strict=True))
+        yield Guess(inputs, _ranges(inputs, request))
 
 
 def _lines(name: str, module: torch.nn.Module) -> Iterator[str]:
@@ -180,35 +174,36 @@ def _lines(name: str, module: torch.nn.Module) -> Iterator[str]:
         yield f"float32[batch, seq, {leaf.in_features}]"
 
 
-def _fault(
-    module: torch.nn.Module, guess: Guess, request: ProbeRequest, sizes: dict[str, int]
-) -> str | None:
+def _fault(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> str | None:
     """Why forward does not take the guess; None when it does."""
-    from onnxproof.grid import example_sizes
+    from onnxproof.grid import example_sizes, label
     from onnxproof.inputs import draw
-    from onnxproof.module import SourceModule, how_to_call
+    from onnxproof.module import SourceModule
+    from onnxproof.signature import how_to_call
 
     data = {"name": "probe", "source": {"factory": request.factory}, **guess._asdict()}
-    try:
-        spec = parse_spec(data, request.factory)
-        source = SourceModule(module, how_to_call(module, spec), spec)
-        source(draw(spec.inputs, {**example_sizes(spec.dims), **sizes}, 0, 0))
-    except OnnxproofError:
-        raise
-    except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    spec = parse_spec(data, request.factory)
+    source = SourceModule(module, how_to_call(module, spec), spec)
+    example = example_sizes(spec.dims)
+    if "seq" in spec.dims and not request.inputs:
+        example["seq"] = spec.dims["seq"].largest  # a table of positions may end before it
+    for sizes in (example, {name: dim.smallest for name, dim in spec.dims.items()}):
+        try:
+            source(draw(spec.inputs, sizes, 0, 0))
+        except Exception as error:
+            text = " ".join(str(error).split())[:160]
+            return f"{type(error).__name__} at {label(sizes)}: {text}"
     return None
 
 
 def _widen(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> Guess:
     """Raise the guessed ``seq`` as far as forward goes with it, by doubling."""
-    longest = guess.dims.get("seq", {}).get("max")
-    if longest is None or request.inputs:
+    if "seq" not in guess.dims or request.inputs or "seq" in request.dims:
         return guess
-    while longest < LONGEST_TRIED:
-        dims = {**guess.dims, "seq": {"min": 1, "max": longest * 2}}
-        if _fault(module, guess._replace(dims=dims), request, {"seq": longest * 2}):
+    while guess.dims["seq"]["max"] < LONGEST_TRIED:
+        seq = {"min": 1, "max": guess.dims["seq"]["max"] * 2}
+        longer = guess._replace(dims={**guess.dims, "seq": seq})
+        if _fault(module, longer, request):
             break
-        longest *= 2
-        guess = guess._replace(dims=dims)
+        guess = longer
     return guess

@@ -1,0 +1,40 @@
+"""Specs, work folders and sources that several tests start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from onnxproof.module import SourceModule
+from onnxproof.records import Work
+from onnxproof.signature import how_to_call
+from onnxproof.spec import Spec, parse_spec
+
+ROOT = Path(__file__).parents[2]
+ROWS = {"inputs": {"x": "float32[batch, 4]"}, "dims": {"batch": {"max": 8}}}
+
+
+def spec_of(factory: str = "linear", **sections: Any) -> Spec:
+    """A spec of ``tests.toys:FACTORY``; without inputs it takes rows of four floats."""
+    source = {"factory": f"tests.toys:{factory}", **sections.pop("source", {})}
+    rows = {} if "inputs" in sections else ROWS
+    return parse_spec({"name": "toy", "source": source, **rows, **sections})
+
+
+def work_in(folder: Path, *roots: Path) -> Work:
+    """A work folder whose roots are ``roots`` and this repository."""
+    return Work(
+        folder=str(folder),
+        roots=tuple(map(str, (*roots, ROOT))),
+        allow=(),
+        metadata={},
+        local_code=True,
+    )
+
+
+def source_of(module: nn.Module, **sections: Any) -> SourceModule:
+    """A module that a test made itself, in eval mode."""
+    spec = spec_of(**sections)
+    return SourceModule(module.eval(), how_to_call(module, spec), spec)
