@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -16,17 +17,14 @@ def example_sizes(dims: Mapping[str, Dim]) -> Sizes:
 
     torch.export specialises sizes 0 and 1, and takes two dims of one size for the same dim.
     """
+    taken = {dim.example for dim in dims.values()}
     chosen: Sizes = {}
     for name, dim in dims.items():
-        wanted = dim.example or next(
-            (
-                size
-                for size in (dim.near(odd) for odd in range(3, 64, 2))
-                if size > 1 and size not in chosen.values()
-            ),
-            dim.largest,
-        )
-        chosen[name] = wanted
+        allowed = range(dim.smallest, dim.largest + 1, dim.multiple_of)
+        sizes = itertools.chain(map(dim.near, range(3, 64, 2)), allowed)
+        free = (size for size in sizes if size > 1 and size not in taken)
+        chosen[name] = dim.example or next(free, dim.largest)
+        taken.add(chosen[name])
     return chosen
 
 
@@ -68,7 +66,7 @@ def shape_grid(dims: Mapping[str, Dim], *, static: bool = False) -> tuple[Sizes,
 
 
 def _between(dim: Dim) -> int:
-    """An odd size inside the range where there is one, at a third of it: no power of two."""
+    """A size at a third of the range, odd where such a one is allowed: no power of two."""
     size = dim.near(dim.smallest + (dim.largest - dim.smallest) // 3)
-    odd = size | 1
-    return odd if dim.holds(odd) else size
+    following = size + dim.multiple_of
+    return following if size % 2 == 0 and following % 2 and dim.holds(following) else size
