@@ -1,4 +1,4 @@
-"""Build the module once, and save what it says: the reference that every later stage compares with."""
+"""Build the module once, and save what it says: the reference for every later stage."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def load_source(spec: Spec, work: Work) -> Loaded:
 
 def build_reference(request: LoadRequest) -> Loaded:
     """In the child: build, digest, run over the grid."""
-    from onnxproof.dataset import measure_metric
+    from onnxproof.chance import refuse_chance
+    from onnxproof.dataset import measure_metric, rows_in
     from onnxproof.module import build_module, state_digest
     from onnxproof.reference import ReferenceWriter, run
 
@@ -46,10 +47,13 @@ def build_reference(request: LoadRequest) -> Loaded:
     start = time.monotonic()
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.module)
+    refuse_chance(source)
     writer = ReferenceWriter(source, work)
     metric = None
     if spec.dataset is not None:
-        score, rows = measure_metric(spec, work, lambda feed: run(source, feed, {}))
+        score, rows = measure_metric(
+            spec, work, lambda feed: run(source, feed, {"dataset rows": rows_in(feed)})
+        )
         metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score)
     return Loaded(
         module_class=f"{type(source.module).__module__}.{type(source.module).__qualname__}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Outputs = dict[str, "np.ndarray"]
 
-FOLDER: Final = "reference"
+FOLDER: Final = "."
+"""Beside the model, as ONNX lays out its own backend tests and onnx_test_runner reads them."""
 MAX_BYTES: Final = 256 * 2**20
 """Of all saved inputs and outputs; a proof is copied, uploaded and replayed."""
 
@@ -45,12 +46,11 @@ class ReferenceWriter:
         """Cover the grid as far as the budget of seconds and bytes goes, cheapest points first.
 
         Raises:
-            ReferenceRefused: NaN, infinity, or another answer to the same question.
+            ReferenceRefused: NaN, infinity, or outputs of another kind at another shape.
             LoadError: forward raised at a declared shape.
             SpecError: ``outputs`` names another number of outputs than forward gives.
         """
         points = shape_grid(self.spec.dims, static=self.spec.export.static)
-        refuse_chance(self.source, self._draw(points[0], 0))
         deadline = time.monotonic() + self.spec.check.seconds
         covered = []
         for number, sizes in enumerate(points):
@@ -80,16 +80,20 @@ class ReferenceWriter:
     def _cover(self, sizes: Sizes, deadline: float) -> GridPoint:
         names: list[str] = []
         for sample in range(self.spec.check.samples):
-            if self.outputs_at and time.monotonic() > deadline:
+            if self.sets and time.monotonic() > deadline:
                 reason = f"check.seconds = {self.spec.check.seconds:g} was used up"
                 break
             feed = self._draw(sizes, sample)
             outputs = run(self.source, feed, sizes)
             refuse_nonfinite(outputs, sizes)
+            if self.outputs_at:
+                refuse_another_kind(outputs, sizes, *self.outputs_at[0])
             added = sum(array.nbytes for array in (*feed.values(), *outputs.values()))
-            if self.outputs_at and self.size_bytes + added > MAX_BYTES:
+            if self.sets and self.size_bytes + added > MAX_BYTES:
+                left = (MAX_BYTES - self.size_bytes) / 2**20
                 reason = (
-                    f"a sample takes {added / 2**20:.0f} MiB of at most {MAX_BYTES >> 20} in all"
+                    f"a sample takes {added / 2**20:.1f} MiB, and {left:.1f} of the "
+                    f"{MAX_BYTES >> 20} MiB of a proof are left"
                 )
                 break
             names.append(self._save(feed, outputs))
@@ -119,7 +123,8 @@ def run(source: SourceModule, feed: Feed, sizes: Sizes) -> Outputs:
     """PyTorch's outputs by name.
 
     Raises:
-        LoadError: forward raised, or returned what is no tensor.
+        LoadError: forward raised, or returned no tensor, or what is no tensor.
+        SpecError: ``outputs`` does not fit, or two names are the same.
     """
     try:
         result = source(feed)
@@ -130,16 +135,36 @@ def run(source: SourceModule, feed: Feed, sizes: Sizes) -> Outputs:
             f"{type(error).__name__}: {text}; narrow dims, or correct the inputs"
         ) from error
     tensors = list(flatten(result))
-    names = tuple(source.spec.outputs) or tuple(name for name, _ in tensors)
-    if len(names) != len(tensors):
+    names = _output_names(source.spec, [name for name, _ in tensors])
+    return {name: _array(name, tensor) for name, (_, tensor) in zip(names, tensors, strict=True)}
+
+
+def _output_names(spec: Spec, given: Sequence[str]) -> Sequence[str]:
+    if not given:
+        raise LoadError("forward returns no tensor, so there is nothing to export; return one")
+    names = tuple(spec.outputs) or given
+    if len(names) != len(given):
         raise SpecError(
-            f"outputs names {len(names)} ({', '.join(names)}), forward gives {len(tensors)} "
-            f"({', '.join(name for name, _ in tensors)})"
+            f"outputs names {len(names)} ({', '.join(names)}), forward gives {len(given)} "
+            f"({', '.join(given)}); name each of them, or none"
         )
-    return {
-        name: tensor.detach().contiguous().numpy()
-        for name, (_, tensor) in zip(names, tensors, strict=True)
-    }
+    # A graph gives each name to one value only.
+    if taken := [name for name in names if name in spec.inputs or names.count(name) > 1]:
+        raise SpecError(
+            f"forward's outputs are {', '.join(names)}, and {taken[0]!r} names another value too; "
+            f"give them {len(names)} names of their own in outputs"
+        )
+    return names
+
+
+def _array(name: str, tensor: torch.Tensor) -> np.ndarray:
+    try:
+        return tensor.detach().contiguous().numpy()
+    except (RuntimeError, TypeError):
+        raise LoadError(
+            f"output {name!r} is a {tensor.dtype} tensor ({tensor.layout}), which NumPy does not "
+            "have; return a dense one of float32"
+        ) from None
 
 
 def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
@@ -167,7 +192,7 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     else:
         raise LoadError(
             f"forward returns {type(value).__name__} at {name or 'output'}; "
-            "an ONNX graph gives tensors only"
+            "an ONNX graph gives tensors only, so wrap the module in one that returns those"
         )
     for key, each in parts:
         yield from flatten(each, f"{name}_{key}" if name else key)
@@ -187,66 +212,55 @@ def refuse_nonfinite(outputs: Outputs, sizes: Sizes) -> None:
             )
 
 
-def refuse_chance(source: SourceModule, feed: Feed) -> None:
-    """Raise ReferenceRefused when the module answers the same question in two ways."""
-    first, second = _traced(source, feed), _traced(source, feed)
-    differing = [here for here, there in zip(first, second, strict=False) if here != there]
-    if differing or len(first) != len(second):
-        # Children finish before their parents, so the first to differ is the innermost.
-        place = differing[0][0] if differing else "forward"
-        raise ReferenceRefused(
-            f"the model answers the same input differently on every call, first in {place}; "
-            "turn dropout off (F.dropout needs training=self.training) and take random numbers "
-            "out of forward"
-        )
+def refuse_another_kind(outputs: Outputs, sizes: Sizes, first_sizes: Sizes, first: Outputs) -> None:
+    """Raise ReferenceRefused when names, dtypes or ranks are not those of the first point."""
+    here, there = _kinds(outputs), _kinds(first)
+    for name in (*there, *here):
+        if here.get(name) != there.get(name):
+            raise ReferenceRefused(
+                f"output {name!r} is {here.get(name, 'missing')} at {label(sizes)} and "
+                f"{there.get(name, 'missing')} at {label(first_sizes)}, and an ONNX graph has one "
+                "dtype and rank for it (a squeeze() without dim drops a batch of 1); "
+                "correct forward, or narrow dims"
+            )
 
 
-def _traced(source: SourceModule, feed: Feed) -> list[tuple[str, str]]:
-    """Each submodule's name and a digest of what it gave, in the order in which they finished."""
-    seen: list[tuple[str, str]] = []
-
-    def watch(place: str) -> Callable[[Any, Any, Any], None]:
-        def note(module: Any, args: Any, result: Any) -> None:
-            digest = hashlib.sha256()
-            try:
-                for _, tensor in flatten(result):
-                    digest.update(tensor.detach().contiguous().numpy().tobytes())
-            except LoadError:
-                return  # a submodule may return what a graph may not
-            seen.append((place, digest.hexdigest()))
-
-        return note
-
-    modules = source.module.named_modules()
-    names = {module: f"{name or 'forward'} ({type(module).__name__})" for name, module in modules}
-    handles = [module.register_forward_hook(watch(name)) for module, name in names.items()]
-    try:
-        run(source, feed, {})
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen
+def _kinds(outputs: Outputs) -> dict[str, str]:
+    return {name: f"{array.dtype} of rank {array.ndim}" for name, array in outputs.items()}
 
 
 def describe_outputs(spec: Spec, seen: list[tuple[Sizes, Outputs]]) -> tuple[TensorRecord, ...]:
-    """Outputs with their sizes in terms of dims, as the grid showed them."""
+    """Outputs with their sizes in terms of dims, as the grid showed them.
+
+    A size that stayed the same while some dim did too may depend on that dim, so it has no name.
+    """
+    varied = all(
+        spec.export.static or dim.fixed or len({sizes[name] for sizes, _ in seen}) > 1
+        for name, dim in spec.dims.items()
+    )
     expressions = list(spec.dims)
     for each in spec.inputs.values():
         expressions += [size for size in each.shape if isinstance(size, str)]
     records = []
     for name, array in seen[0][1].items():
         shape = tuple(
-            _size_of([(sizes, outputs[name].shape[axis]) for sizes, outputs in seen], expressions)
+            _size_of(
+                [(sizes, outputs[name].shape[axis]) for sizes, outputs in seen],
+                expressions,
+                varied=varied,
+            )
             for axis in range(array.ndim)
         )
         records.append(TensorRecord(name=name, dtype=str(array.dtype), shape=shape))
     return tuple(records)
 
 
-def _size_of(observed: list[tuple[Sizes, int]], expressions: list[str]) -> int | str:
+def _size_of(
+    observed: list[tuple[Sizes, int]], expressions: list[str], *, varied: bool
+) -> int | str:
     sizes_seen = {size for _, size in observed}
     if len(sizes_seen) == 1:
-        return sizes_seen.pop()
+        return sizes_seen.pop() if varied else "?"
     for expression in dict.fromkeys(expressions):
         if names_in(expression) and all(
             evaluate(expression, sizes) == size for sizes, size in observed

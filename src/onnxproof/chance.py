@@ -1,0 +1,81 @@
+"""Does the module answer the same question twice alike; where not, which submodule begins it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from onnxproof.errors import LoadError, ReferenceRefused
+from onnxproof.grid import Sizes, example_sizes
+from onnxproof.inputs import Feed, draw
+from onnxproof.module import SourceModule, bytes_of
+from onnxproof.reference import flatten, run
+
+
+class Call(NamedTuple):
+    """One call of a submodule: digests of what it took and of what it gave."""
+
+    place: str
+    took: str
+    gave: str
+
+
+def refuse_chance(source: SourceModule) -> None:
+    """Ask the module twice at the example: at the smallest sizes dropout may have nothing to drop.
+
+    Raises:
+        ReferenceRefused: It answered in two ways.
+        LoadError: forward raised.
+    """
+    sizes = example_sizes(source.spec.dims)
+    feed = draw(source.spec.inputs, sizes, source.spec.check.seed, 0)
+    first, second = _calls(source, feed, sizes), _calls(source, feed, sizes)
+    if [call.gave for call in first] == [call.gave for call in second]:
+        return
+    # Children finish before their parents, so the first that was asked the same is the innermost.
+    pairs = zip(first, second, strict=False)
+    own = (here for here, there in pairs if here.gave != there.gave and here.took == there.took)
+    raise ReferenceRefused(
+        f"the model answers the same input differently on every call, first in "
+        f"{next(own, first[-1]).place}; turn dropout off (F.dropout needs training=self.training) "
+        "and take random numbers out of forward"
+    )
+
+
+def _calls(source: SourceModule, feed: Feed, sizes: Sizes) -> list[Call]:
+    """Calls of submodules in the order in which they finished; last the whole."""
+    finished: list[Call] = []
+    waiting: list[str] = []
+
+    def note_input(_module: Any, args: Any, kwargs: Any) -> None:
+        waiting.append(_digest([args, kwargs]))  # beforehand: forward may work in place
+
+    def note_output(place: str) -> Callable[[Any, Any, Any], None]:
+        def note(_module: Any, _args: Any, result: Any) -> None:
+            finished.append(Call(place, waiting.pop(), _digest(result)))
+
+        return note
+
+    handles = []
+    for name, module in source.module.named_modules():
+        with suppress(RuntimeError):  # a ScriptModule takes no hooks
+            handles.append(module.register_forward_pre_hook(note_input, with_kwargs=True))
+            place = f"{name or 'forward'} ({type(module).__name__})"
+            handles.append(module.register_forward_hook(note_output(place)))
+    try:
+        outputs = run(source, feed, sizes)
+    finally:
+        for handle in handles:
+            handle.remove()
+    whole = hashlib.sha256(b"".join(array.tobytes() for array in outputs.values()))
+    return [*finished, Call("forward", "", whole.hexdigest())]
+
+
+def _digest(value: Any) -> str:
+    digest = hashlib.sha256()
+    with suppress(LoadError, RuntimeError):  # a submodule may take and give what a graph may not
+        for _, tensor in flatten(value):
+            digest.update(bytes_of(tensor))
+    return digest.hexdigest()
