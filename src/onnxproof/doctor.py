@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Final, Literal
 
 from onnxproof.errors import BadInput, OnnxproofError, ServerUnreachable
-from onnxproof.settings import Settings, is_http, require_servers, shown_url
+from onnxproof.settings import Settings, require_servers, shown_url
 from onnxproof.workspace import catalog_names
 
 NEEDED: Final = ("torch", "onnx", "onnxscript", "onnxsim", "mlflow", "prefect")
@@ -84,17 +84,17 @@ def _providers() -> Iterator[Finding]:
 
 
 def _prefect_server() -> Finding:
-    version = _version("fastapi") or "0"
+    version = _version("fastapi")
+    if version is None:
+        return _bad("fastapi", "is not installed, and Prefect's server needs it")
     if tuple(int(part) for part in version.split(".")[:2]) >= (0, 151):
         return _bad("fastapi", f"{version} keeps Prefect's server from starting; take <0.151")
     return Finding("fastapi", "good", version)
 
 
 def _servers(settings: Settings) -> Finding:
-    tracking = settings.tracking_uri
-    mlflow = shown_url(tracking) if is_http(tracking) else tracking
-    prefect = settings.prefect_api_url
-    text = f"MLflow {mlflow}, Prefect {shown_url(prefect) if prefect else 'temporary server'}"
+    prefect = shown_url(settings.prefect_api_url or "") or "temporary server"
+    text = f"MLflow {shown_url(settings.tracking_uri)}, Prefect {prefect}"
     try:
         require_servers(settings)
     except OnnxproofError as error:

@@ -11,7 +11,7 @@ from onnxproof import key
 from onnxproof.errors import BadInput
 from onnxproof.records import Loaded, Proof, Work
 from onnxproof.settings import Settings
-from onnxproof.spec import Spec
+from onnxproof.spec import Spec, override, parse_spec
 from onnxproof.workspace import discard_work, open_work, resolve_spec
 
 
@@ -70,7 +70,7 @@ def make_plan(
 
     Args:
         model: A spec, or what ``resolve_spec`` takes.
-        overrides: ``a.b=value`` each; of no use with a spec.
+        overrides: ``a.b=value`` each.
         settings: What the environment says.
         local_code: Whether code and specs beside the current folder may be used; without it,
             catalog entries and allowed packages alone.
@@ -80,7 +80,8 @@ def make_plan(
         SourceError: A file or module that it names is not there, or is not allowed.
     """
     if isinstance(model, Spec):
-        spec = model
+        written = model.model_dump(mode="json")
+        spec = parse_spec(override(written, overrides), model.name) if overrides else model
         roots: tuple[str, ...] = (str(Path.cwd()),)
     else:
         spec, roots = resolve_spec(model, overrides, settings.catalog, only_catalog=not local_code)

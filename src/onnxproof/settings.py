@@ -1,13 +1,14 @@
 """The one place that reads the environment, and the one that writes what Prefect and MLflow read.
 
-Nothing configured means: Prefect's ephemeral server, MLflow on SQLite, all of it below one folder of
-the project. Servers that ``make up`` started are found through ``servers.json`` in that folder.
+Nothing configured means: Prefect's ephemeral server, MLflow on SQLite, all of it below one folder
+of the project. Servers that ``make up`` started are found through ``servers.json`` in that folder.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from onnxproof.errors import ServerUnreachable
 
@@ -59,8 +59,9 @@ def read_settings() -> Settings:
 def apply_environment(settings: Settings) -> None:
     """Set what Prefect and MLflow read; call it before either is imported.
 
-    What is set already stays as it is. A Prefect home of the project's own is given only to people
-    who configured nothing of Prefect's, since it hides their profiles.
+    What is set already stays as it is; an empty variable is not set, as in ``read_settings``. A
+    Prefect home of the project's own is given only to people who configured nothing of Prefect's,
+    since it hides their profiles.
     """
     chosen = {"PREFECT_HOME", "PREFECT_API_URL", "PREFECT_PROFILE"} & os.environ.keys()
     wanted = {
@@ -78,7 +79,7 @@ def apply_environment(settings: Settings) -> None:
     if settings.prefect_api_url:
         wanted["PREFECT_API_URL"] = settings.prefect_api_url
     for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+        os.environ[name] = os.environ.get(name) or value
 
 
 def quiet_environment() -> dict[str, str]:
@@ -114,9 +115,8 @@ def is_http(url: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """``url`` without user and password, for messages and records."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """``url`` without user and password, for messages and records; any URL, a database's too."""
+    return re.sub("(?<=://)[^/?#]*@", "", url, count=1)
 
 
 def fault_of(url: str, seconds: float = PROBE_SECONDS) -> str:
@@ -141,7 +141,9 @@ def read_servers(home: Path) -> Mapping[str, Mapping[str, str]]:
         noted = json.loads((home / "servers.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return noted if isinstance(noted, dict) else {}
+    if not isinstance(noted, dict):
+        return {}
+    return {name: each for name, each in noted.items() if isinstance(each, dict)}
 
 
 def _running(url: str | None) -> str | None:

@@ -1,10 +1,11 @@
 """From what a person names to a spec, and the folder in which one run works.
 
-Work folders are ``HOME/work/NAME/DATE-KEY``; the newest five of a model stay.
+Work folders are ``HOME/work/NAME/DATE-TIME``; the newest five of a model stay.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -107,21 +108,19 @@ def _bare_spec(factory: str, overrides: Sequence[str]) -> Spec:
             f"{factory} needs its inputs: add --input 'NAME=DTYPE[SHAPE]', "
             f"or write a spec with `onnxproof init {factory}`"
         )
-    dims = data.setdefault("dims", {})
-    for line in data["inputs"].values():
-        try:
-            shape = parse_line(line)["shape"] if isinstance(line, str) else line.get("shape", ())
-            used = [name for size in shape for name in names_in(size)]
-        except (ValueError, AttributeError):
-            continue  # the schema says it better, with its place
-        for dim in used:
-            dims.setdefault(dim, DEFAULT_RANGE)
+    # What cannot be read is left to the schema, which says it better, with its place.
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        dims = data.setdefault("dims", {})
+        for line in data["inputs"].values():
+            fields = parse_line(line) if isinstance(line, str) else line
+            for name in (each for size in fields.get("shape", ()) for each in names_in(size)):
+                dims.setdefault(name, dict(DEFAULT_RANGE))
     return parse_spec(data, factory)
 
 
 def name_for(factory: str) -> str:
     """A registered model name for ``module:callable``: the module's last part."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", factory.split(":")[0].rsplit(".", 1)[-1]).strip("-")
+    return re.sub(r"[^A-Za-z0-9]+", "-", factory.partition(":")[0].rsplit(".", 1)[-1]).strip("-")
 
 
 def _names(catalog: Path) -> str:
