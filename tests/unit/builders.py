@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from onnxproof.module import SourceModule
-from onnxproof.records import Work
+from onnxproof.records import Reference, Work
+from onnxproof.reference import ReferenceWriter
 from onnxproof.signature import how_to_call
 from onnxproof.spec import Spec, parse_spec
 
@@ -38,3 +41,19 @@ def source_of(module: nn.Module, **sections: Any) -> SourceModule:
     """A module that a test made itself, in eval mode."""
     spec = spec_of(**sections)
     return SourceModule(module.eval(), how_to_call(module, spec), spec)
+
+
+class Does(nn.Module):
+    """Runs a function of its one input, named ``x``."""
+
+    def __init__(self, function: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(x)
+
+
+def write_reference(folder: Path, module: nn.Module, **sections: Any) -> Reference:
+    """What the load stage saves of a module that a test made itself."""
+    return ReferenceWriter(source_of(module, **sections), work_in(folder)).write()
