@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ class Interruption:
         import psutil
 
         try:
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
             self.last_words()
         finally:
-            for child in psutil.Process().children(recursive=True):
-                child.kill()
             os._exit(EXIT_CODE)

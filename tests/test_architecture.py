@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HEAVY = {"mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pandas", "torch"}
 STAGES = {
-    "baseline", "benchmark", "check", "export", "graph", "load", "module", "parity", "reference",
-    "runtime", "simplify", "tracking",
+    "baseline", "benchmark", "chance", "check", "export", "graph", "load", "module", "parity",
+    "reference", "runtime", "simplify", "tracking",
 }  # fmt: skip
 TORCH_SIDE = {"baseline", "export", "module", "probe", "reference"}
 MAX_MODULE_LINES = 300

@@ -2,8 +2,8 @@
 
 Native code ignores Python's timeouts, may crash, and may eat the machine, so every stage that runs
 some has a process of its own: forked from a server that has torch imported already (20 ms, against
-2.5 s for a fresh interpreter), in a session of its own, watched for wall clock, for the memory of its
-whole process tree, and for the death of the parent.
+2.5 s for a fresh interpreter), in a session of its own, watched for wall clock, for the memory of
+its whole process tree, and for the death of the parent.
 """
 
 from __future__ import annotations

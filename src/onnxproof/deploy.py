@@ -15,7 +15,7 @@ import typer
 
 from onnxproof.errors import BadInput, ServerUnreachable
 from onnxproof.key import flow_version
-from onnxproof.settings import Settings, apply_environment, require_servers, shown_url
+from onnxproof.settings import Settings, apply_environment, is_http, require_servers, shown_url
 
 PROJECT: Final = "prefect.yaml"
 POOL: Final = "onnxproof-cpu"
@@ -90,6 +90,13 @@ def _prepare(settings: Settings) -> None:
     }
     for name, value in wanted.items():
         os.environ[name] = os.environ.get(name) or value
+    tracking_uri = os.environ["MLFLOW_TRACKING_URI"]
+    if is_http(tracking_uri) and shown_url(tracking_uri) != tracking_uri:
+        raise BadInput(
+            "MLFLOW_TRACKING_URI holds a password, which a deployment would show on Prefect's "
+            "pages; take it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
+            "where the worker runs"
+        )
     names = needed_variables(Path(PROJECT).read_text(encoding="utf-8"))
     if unset := [name for name in names if not os.environ.get(name)]:
         raise BadInput(f"{PROJECT} needs {', '.join(unset)}, and it is not set; export it first")

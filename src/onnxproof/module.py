@@ -67,7 +67,7 @@ def build_module(spec: Spec, work: Work) -> SourceModule:
 
     source = spec.source
     factory = import_factory(source.factory, work.roots, work.allow, local_code=work.local_code)
-    torch.manual_seed(spec.check.seed)
+    _seed_everything(spec.check.seed)
     try:
         module = factory(**source.kwargs)
     except Exception as error:
@@ -107,6 +107,18 @@ def _settle_lazy(source: SourceModule) -> None:
             f"the module has lazy parameters, and the call that gives them their shape raised "
             f"{type(error).__name__}: {text[:500]}; call it once in the factory"
         ) from error
+
+
+def _seed_everything(seed: int) -> None:
+    """Each stage builds the module in a process of its own; they must be the same module."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # the generator that factories use without being told
+    torch.manual_seed(seed)
 
 
 def load_weights(

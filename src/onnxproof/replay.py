@@ -34,10 +34,23 @@ def read_proof(folder: Path) -> Any:
 
 
 def same_bytes(folder: Path) -> bool:
-    """Whether model.onnx is the file that was proven."""
+    """Whether model.onnx and every test_data_set_N are the files of the proof."""
+    proof = read_proof(folder)
+    reference = proof["loaded"]["reference"]
     with (folder / "model.onnx").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    return bool(found == read_proof(folder)["chosen"]["model"]["sha256"])
+        model = hashlib.file_digest(file, "sha256").hexdigest()
+    sets = hashlib.sha256()
+    for name in sets_of(proof):
+        for kind in ("input", "output"):
+            for index in range(len(reference[f"{kind}s"])):
+                sets.update((folder / name / f"{kind}_{index}.pb").read_bytes())
+    return bool(
+        model == proof["chosen"]["model"]["sha256"] and sets.hexdigest() == reference["digest"]
+    )
+
+
+def sets_of(proof: Any) -> list[str]:
+    return [name for point in proof["loaded"]["reference"]["points"] for name in point["sets"]]
 
 
 def replay(folder: Path, provider: str = "CPUExecutionProvider") -> list[Row]:
@@ -51,7 +64,7 @@ def replay(folder: Path, provider: str = "CPUExecutionProvider") -> list[Row]:
     proof = read_proof(folder)
     rows = [Row(p["name"], 0, 0, 0, 0.0, p["atol"], p["rtol"]) for p in proof["check"]["parity"]]
     reference = proof["loaded"]["reference"]
-    sets = [name for point in reference["points"] for name in point["sets"]]
+    sets = sets_of(proof)
     if not sets or not rows:
         raise ValueError(f"the proof in {folder} names no test_data_set_N, or no output")
     session = open_session(folder / "model.onnx", provider)
@@ -135,10 +148,10 @@ def findings(rows: list[Row], same: bool, provider: str) -> list[str]:
         for row in rows
     ]
     verdict = "holds" if holds(rows, same) else "DOES NOT HOLD"
-    which = "is" if same else "IS NOT"
+    files = "are" if same else "ARE NOT"
     summary = (
         f"the proof {verdict} on {provider}: {rows[0].sets} sets, "
-        f"model.onnx {which} the file that was proven"
+        f"its files {files} those that were proven"
     )
     return [*lines, summary]
 

@@ -19,10 +19,8 @@ from typing import Final
 
 from onnxproof.errors import ServerUnreachable
 
-PROBE_SECONDS: Final = 1.0
-"""For servers of our own on loopback, which answer in milliseconds or not at all."""
-REQUIRE_SECONDS: Final = 2.5
-"""For each configured server; both together stay within 5 s."""
+ANSWER_SECONDS: Final = 2.5
+"""For each server; both together stay within 5 s, and a busy one is not taken for absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def require_servers(settings: Settings) -> None:
     if settings.prefect_api_url:
         asked.append(("Prefect", settings.prefect_api_url, "PREFECT_API_URL"))
     for server, url, variable in asked:
-        if is_http(url) and (fault := fault_of(url, REQUIRE_SECONDS)):
+        if is_http(url) and (fault := fault_of(url)):
             raise ServerUnreachable(
                 f"{server} was asked for at {shown_url(url)} and does not answer ({fault}); "
                 f"start it (`make up` starts local ones), correct {variable}, "
@@ -119,7 +117,7 @@ def shown_url(url: str) -> str:
     return re.sub("(?<=://)[^/?#]*@", "", url, count=1)
 
 
-def fault_of(url: str, seconds: float = PROBE_SECONDS) -> str:
+def fault_of(url: str, seconds: float = ANSWER_SECONDS) -> str:
     """Why the server at ``url`` does not answer its health endpoint; empty when it does.
 
     Any answer below 500 counts: a proxy may hide the endpoint, or want a login for it.

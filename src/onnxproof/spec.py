@@ -14,7 +14,7 @@ from onnxproof.tensors import InputSpec
 
 Strategy = Literal["dynamo", "trace", "script"]
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
-"""MLflow refuses ``/ : . % " '`` in the name of a logged model (mlflow 3.17, model naming rules)."""
+"""MLflow refuses ``/ : . % " '`` in the name of a logged model (mlflow 3.17, its naming rules)."""
 
 
 class _Section(BaseModel):
@@ -170,7 +170,8 @@ def parse_spec(data: object, origin: str = "spec") -> Spec:
     """
     if not isinstance(data, dict):
         raise SpecError(
-            f"{origin}: a spec is a mapping with name, source and inputs; found {type(data).__name__}"
+            f"{origin}: a spec is a mapping with name, source and inputs; "
+            f"found {type(data).__name__}"
         )
     try:
         return Spec.model_validate(data)

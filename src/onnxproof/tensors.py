@@ -1,4 +1,4 @@
-"""What a tensor may be: the one-line grammar ``float32[batch, 3, 224, 224]`` and what it stands for."""
+"""What a tensor may be: the line ``float32[batch, 3, 224, 224]`` and what it stands for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LINE: Final = re.compile(
 
 
 class InputSpec(BaseModel):
-    """One argument of ``forward``; the line ``DTYPE[SHAPE] [mask|lengths] [in LOW..HIGH]`` in a spec."""
+    """One argument of ``forward``: the line ``DTYPE[SHAPE] [mask|lengths] [in LOW..HIGH]``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,9 +71,25 @@ class InputSpec(BaseModel):
             )
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        if self.array_dtype in INTEGERS:
+            self._fits_its_dtype()
         if self.values == "mask" and len(self.shape) != 2:
             raise ValueError("a mask has the shape [rows, positions]")
         return self
+
+    def _fits_its_dtype(self) -> None:
+        bits = int(self.array_dtype.lstrip("uint"))
+        least, greatest = (
+            (0, 2**bits - 1)
+            if self.array_dtype.startswith("u")
+            else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        )
+        for end in (self.low, self.high):
+            if end is not None and not (end == int(end) and least <= end <= greatest):
+                raise ValueError(
+                    f"{end:g} is no {self.array_dtype}, which holds whole numbers from {least} to "
+                    f"{greatest}"
+                )
 
     @property
     def is_tensor(self) -> bool:

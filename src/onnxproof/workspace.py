@@ -18,6 +18,8 @@ from onnxproof.records import Work
 from onnxproof.spec import Spec, override, parse_spec, read_spec
 
 KEPT_FOLDERS: Final = 5
+OF_THE_CATALOG: Final = ("name", "source", "dataset")
+"""Parts of an entry that a deployed run may not replace: what is loaded, and what is registered."""
 DEFAULT_RANGE: Final = {"min": 1, "max": 16}
 """Of a dim that a bare ``module:callable`` mentions and no ``--dim`` declares."""
 
@@ -39,6 +41,8 @@ def resolve_spec(
     here = str(Path.cwd())
     entry = catalog / f"{model}.yaml"
     if re.fullmatch(r"[\w-]+", model) and entry.is_file():
+        if only_catalog:
+            _refuse_other_model(overrides)
         return read_spec(entry, overrides), (here,)
     if only_catalog:
         raise SpecError(f"no model {model!r} in the catalog; it has {_names(catalog)}")
@@ -51,6 +55,16 @@ def resolve_spec(
         f"{model!r} is no spec file (.yaml), no module:callable and no catalog name; "
         f"the catalog has {_names(catalog)}"
     )
+
+
+def _refuse_other_model(overrides: Sequence[str]) -> None:
+    """Whoever reaches the Prefect page may tune a catalog entry, not make another model of it."""
+    for line in overrides:
+        if (place := re.split(r"[.=\s]", line.strip())[0]) in OF_THE_CATALOG:
+            raise SpecError(
+                f"override {line!r}: a deployed run takes {place} from the catalog; "
+                "add an entry there for another model"
+            )
 
 
 def catalog_names(catalog: Path) -> tuple[str, ...]:

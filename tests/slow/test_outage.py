@@ -48,7 +48,9 @@ def end() -> None:
 
 
 @pytest.mark.usefixtures("server")
-@pytest.mark.parametrize("moment", ["register in MLflow", "replay"], ids=["before", "after the upload"])
+@pytest.mark.parametrize(
+    "moment", ["register in MLflow", "replay"], ids=["before", "after the upload"]
+)
 def test_a_server_that_goes_away_at_the_end_costs_a_message_and_no_second_proof(
     moment: str,
 ) -> None:

@@ -201,6 +201,14 @@ def test_nothing_is_deployed_and_no_worker_starts_without_a_server(
     assert "`make up`" in answer.stderr
 
 
+def test_a_password_in_the_address_is_not_deployed(at_home: Path) -> None:
+    address = read_settings().tracking_uri.replace("http://", "http://me:secret@")
+    answer = servers("deploy", home=at_home, MLFLOW_TRACKING_URI=address)
+    assert answer.returncode == 2
+    assert "MLFLOW_TRACKING_URI holds a password" in answer.stderr
+    assert "secret" not in answer.stdout + answer.stderr
+
+
 def test_another_home_has_other_servers(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONNXPROOF_HOME", str(at_home.parent / "other"))
     assert [processes(server) for server in servers_of(read_settings())] == [[], []]

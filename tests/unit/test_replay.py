@@ -44,7 +44,7 @@ def test_a_good_folder_holds_and_says_what_was_compared(
     assert lines[0].startswith(f"ok   output: 0 of {row.elements} elements differ, at most ")
     assert lines[1] == (
         f"the proof holds on CPUExecutionProvider: {row.samples} sets, "
-        "model.onnx is the file that was proven"
+        "its files are those that were proven"
     )
 
 
@@ -79,7 +79,7 @@ def test_one_bit_of_a_weight_is_noticed(folder: Path) -> None:
     answer = run(folder)
     assert answer.returncode == 4
     assert "the proof DOES NOT HOLD on CPUExecutionProvider" in answer.stdout
-    assert "model.onnx IS NOT the file that was proven" in answer.stdout
+    assert "its files ARE NOT those that were proven" in answer.stdout
 
 
 def change_output(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -103,7 +103,15 @@ def test_an_output_that_differs_does_not_hold(folder: Path, value: float) -> Non
     answer = run(folder)
     assert answer.returncode == 4
     assert answer.stdout.startswith("FAIL output: 1 of ")
-    assert "model.onnx is the file that was proven" in answer.stdout
+    assert "its files ARE NOT those that were proven" in answer.stdout
+
+
+def test_a_set_that_was_changed_within_the_tolerance_is_noticed(folder: Path) -> None:
+    change_output(folder, lambda array: array + np.float32(1e-7))
+    answer = run(folder)
+    assert answer.returncode == 4
+    assert answer.stdout.startswith("ok   output: 0 of ")
+    assert "its files ARE NOT those that were proven" in answer.stdout
 
 
 @pytest.mark.parametrize(
@@ -144,9 +152,9 @@ def test_a_model_with_other_outputs_does_not_hold(folder: Path) -> None:
     [
         ("model.onnx", "No such file"),
         ("proof.json", "No such file"),
-        ("test_data_set_1", "has no input_K.pb for x"),
-        ("test_data_set_1/input_0.pb", "has no input_K.pb for x"),
-        ("test_data_set_1/output_0.pb", "has no output_K.pb for output"),
+        ("test_data_set_1", "test_data_set_1/input_0.pb"),
+        ("test_data_set_1/input_0.pb", "test_data_set_1/input_0.pb"),
+        ("test_data_set_1/output_0.pb", "test_data_set_1/output_0.pb"),
     ],
 )
 def test_a_missing_file_is_named_and_proves_nothing(

@@ -51,6 +51,9 @@ def test_the_mapping_says_more_than_the_line() -> None:
         ("int64[batch] mask", "a mask has the shape [rows, positions]"),
         ("float32[-1, 3]", "size -1 is negative; name a dim where the size varies"),
         ("float32[batch, seq / 2]", "'seq / 2' is no dimension"),
+        ("int8[batch] in 0..300", "300 is no int8, which holds whole numbers from -128 to 127"),
+        ("uint8[batch] in -1..3", "-1 is no uint8, which holds whole numbers from 0 to 255"),
+        ("int64[batch] in 0.5..3", "0.5 is no int64, which holds whole numbers"),
         ("float[2]", "a Python float has no shape; write float32[...] for a tensor"),
     ],
 )

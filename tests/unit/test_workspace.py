@@ -164,6 +164,16 @@ def test_a_deployment_takes_names_of_the_catalog_alone(catalog: Path, model: str
     assert text == f"no model {model!r} in the catalog; it has large, small"
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["source.trust=pickle", "source={factory: a:b}", " source.weights.path=x.pt", "name=other"],
+)
+def test_a_deployment_makes_no_other_model_of_a_catalog_entry(catalog: Path, override: str) -> None:
+    text = refusal("small", catalog, override, only_catalog=True)
+    assert "a deployed run takes " in text
+    assert "from the catalog; add an entry there for another model" in text
+
+
 def test_a_name_that_is_nothing_is_told_with_what_there_is(catalog: Path) -> None:
     assert refusal("smal", catalog) == (
         "'smal' is no spec file (.yaml), no module:callable and no catalog name; "
