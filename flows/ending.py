@@ -32,8 +32,9 @@ def reported(json: Path | None = None) -> Iterator[None]:
     except typer.Exit:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        raised = KeyboardInterrupt() if interruption.came else error
-        raise typer.Exit(_end(raised, json)) from None
+        if interruption.came:
+            interruption.end()  # Prefect has work for seconds more while Python shuts down
+        raise typer.Exit(_end(error, json)) from None
 
 
 def _end(error: BaseException, json: Path | None) -> int:

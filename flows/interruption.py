@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,6 +30,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.came = False
+        self._ending = threading.Lock()
         self.last_words: Callable[[], object] = lambda: None
 
     def install(self) -> None:
@@ -40,14 +41,17 @@ class Interruption:
     def _take(self, _signal: int, _frame: FrameType | None) -> None:
         if not self.came:
             self.came = True
-            timer = threading.Timer(GRACE_SECONDS, self._end)
+            timer = threading.Timer(GRACE_SECONDS, self.end)
             timer.daemon = True
             timer.start()
         raise KeyboardInterrupt
 
-    def _end(self) -> None:
+    def end(self) -> NoReturn:
+        """End this process and its children now, whatever else would be done at its end."""
         import psutil
 
+        if not self._ending.acquire(blocking=False):
+            threading.Event().wait()  # the other thread that ends it has a word to say still
         try:
             for child in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):

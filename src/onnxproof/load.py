@@ -33,6 +33,7 @@ def load_source(spec: Spec, work: Work) -> Loaded:
         failed=LoadError,
         limits=spec.limits,
         log=Path(work.path("logs", "load.log")),
+        doing="build the module and run it in PyTorch",
     )
 
 

@@ -76,6 +76,7 @@ def first_spec(
             failed=LoadError,
             limits=Limits(),
             log=Path(folder, "probe.log"),
+            doing="build the module and try inputs",
         )
     spec: dict[str, Any] = {"name": name_for(factory), "source": {"factory": factory}}
     spec["inputs"] = guess.inputs
