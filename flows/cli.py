@@ -198,15 +198,18 @@ def main() -> None:
 def _run_flow(
     model: str, overrides: Sequence[str], promote: str | None, *, force: bool
 ) -> ExportOutcome:
+    from onnxproof.plan import prepare_early
     from onnxproof.progress import say
     from onnxproof.settings import apply_environment, read_settings, require_servers, shown_url
     from onnxproof.workspace import resolve_spec
 
     settings = read_settings()
-    resolve_spec(model, overrides, settings.catalog)  # a bad spec is known before Prefect starts
+    # A bad spec is known before Prefect starts.
+    spec, _ = resolve_spec(model, overrides, settings.catalog)
     require_servers(settings)
     apply_environment(settings)
     _make(settings.home)
+    prepare_early(settings.home, spec.name, force=force)
     server = settings.prefect_api_url
     say("prefect", f"start the flow on {shown_url(server) if server else 'a temporary Prefect'}")
     from flows.export_model import Promotion, export_model

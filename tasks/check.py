@@ -13,7 +13,6 @@ from onnxproof.spec import Spec
 @task(
     name="check",
     task_run_name="check-{candidate.label}",
-    tags=["onnxruntime"],
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -13,7 +13,6 @@ from onnxproof.spec import Spec
 @task(
     name="conclude",
     task_run_name="conclude-{spec.name}",
-    tags=["gate"],
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -13,7 +13,6 @@ from onnxproof.spec import Spec, Strategy
 @task(
     name="export",
     task_run_name="export-{strategy}",
-    tags=["pytorch"],
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -13,7 +13,6 @@ from onnxproof.spec import Spec
 @task(
     name="load",
     task_run_name="load-{spec.name}",
-    tags=["pytorch"],
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -15,7 +15,6 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 @task(
     name="promote",
     task_run_name="promote-{registration.name}-v{registration.version}",
-    tags=["mlflow"],
     retries=MLFLOW_RETRIES,
     retry_delay_seconds=MLFLOW_DELAYS,
     retry_condition_fn=server_was_away,

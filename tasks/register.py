@@ -15,7 +15,6 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 @task(
     name="register",
     task_run_name="register-{proof.name}",
-    tags=["mlflow"],
     retries=MLFLOW_RETRIES,
     retry_delay_seconds=MLFLOW_DELAYS,
     retry_condition_fn=server_was_away,

@@ -13,7 +13,6 @@ from onnxproof.spec import Spec
 @task(
     name="simplify",
     task_run_name="simplify-{candidate.label}",
-    tags=["onnx"],
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -23,6 +23,7 @@ from onnxproof.records import (
     Work,
 )
 from onnxproof.spec import Spec, Strategy
+from onnxproof.tracking import import_ahead
 from onnxproof.workspace import discard_work
 
 
@@ -50,6 +51,7 @@ def run_chain(plan: Plan, stages: Stages, *, force: bool) -> ExportOutcome:
     if not force and plan.key is not None and (ended := _known(plan, stages, plan.key)):
         return ended
     prepare_children()
+    import_ahead()
     with plan.working() as work:
         loaded = stages.load(plan.spec, work)
         key = plan.key_of(loaded)

@@ -149,7 +149,7 @@ def _await_answer(
                 f"did not finish within {limits.seconds:g} s and was killed; "
                 "raise limits.seconds if it needs longer",
             )
-        used_gb = _resident_bytes(process.pid) / 1e9
+        used_gb = _used_gb(process.pid, limits.memory_gb)
         if used_gb > limits.memory_gb:
             raise fail(
                 "out_of_memory",
@@ -166,8 +166,17 @@ def _describe_exit(code: int | None) -> str:
     return f"ended its process with exit code {code} before it gave a result"
 
 
-def _resident_bytes(pid: int | None) -> int:
-    """Resident memory of a process and its descendants, shared pages split between them."""
+def _used_gb(pid: int | None, limit_gb: float) -> float:
+    """Resident memory of a process and its descendants, as far as it matters for the limit.
+
+    Pages that are shared, such as torch's own, count once for each process in the first sum, which
+    is read at once; splitting them holds the child up for milliseconds, so that waits for need.
+    """
+    used_gb = _resident_bytes(pid) / 1e9
+    return used_gb if used_gb <= limit_gb else _resident_bytes(pid, split_shared=True) / 1e9
+
+
+def _resident_bytes(pid: int | None, *, split_shared: bool = False) -> int:
     import psutil
 
     total = 0
@@ -175,7 +184,7 @@ def _resident_bytes(pid: int | None) -> int:
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                memory = process.memory_full_info()
+                memory = process.memory_full_info() if split_shared else process.memory_info()
                 total += getattr(memory, "pss", memory.rss)  # no pss outside Linux
     return total
 

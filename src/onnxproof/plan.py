@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxproof import key
+from onnxproof.child import prepare_children
 from onnxproof.errors import BadInput
 from onnxproof.records import Loaded, Proof, Work
 from onnxproof.settings import Settings
@@ -97,6 +98,15 @@ def override_lines(
     for name, (low, high) in (dims or {}).items():
         lines.append(f"dims.{name}={{min: {low}, max: {high}}}")
     return lines
+
+
+def prepare_early(home: Path, name: str, *, force: bool) -> None:
+    """Let the fork server import torch while Prefect is imported here, if it will be needed.
+
+    A model that this machine has proven is most often unchanged; then nobody needs torch.
+    """
+    if force or not any((home / "work" / name).glob("*/proof.json")):
+        prepare_children()
 
 
 def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | None:

@@ -71,6 +71,7 @@ def apply_environment(settings: Settings) -> None:
         "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     if not chosen:
         wanted["PREFECT_HOME"] = str(settings.home / "prefect")

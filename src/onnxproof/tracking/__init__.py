@@ -7,7 +7,8 @@ were, and what is left over says so and is finished or removed by the next run.
 
 from __future__ import annotations
 
+from onnxproof.tracking.client import import_ahead
 from onnxproof.tracking.new_version import register
 from onnxproof.tracking.versions import describe, download, find_version, promote
 
-__all__ = ["describe", "download", "find_version", "promote", "register"]
+__all__ = ["describe", "download", "find_version", "import_ahead", "promote", "register"]

@@ -46,6 +46,14 @@ def talking(asked: str) -> Iterator[MlflowClient]:
         raise RegisterError(f"MLflow was asked to {asked} and answered: {text}") from error
 
 
+def import_ahead() -> None:
+    """Import what a registration needs, in a thread, while children work and this process waits."""
+    import threading
+    from importlib import import_module
+
+    threading.Thread(target=import_module, args=("mlflow.onnx",), daemon=True).start()
+
+
 def is_away(error: BaseException | None) -> bool:
     """Whether ``error``, or what it came from, is that nobody answered."""
     import requests
