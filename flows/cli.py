@@ -205,11 +205,11 @@ def _run_flow(
 
     settings = read_settings()
     # A bad spec is known before Prefect starts.
-    spec, _ = resolve_spec(model, overrides, settings.catalog)
+    spec, roots = resolve_spec(model, overrides, settings.catalog)
     require_servers(settings)
     apply_environment(settings)
     _make(settings.home)
-    prepare_early(settings.home, spec.name, force=force)
+    prepare_early(spec, roots, settings, local_code=True, force=force)
     server = settings.prefect_api_url
     say("prefect", f"start the flow on {shown_url(server) if server else 'a temporary Prefect'}")
     from flows.export_model import Promotion, export_model

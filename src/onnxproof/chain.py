@@ -10,7 +10,7 @@ from typing import Literal
 from onnxproof import outcome
 from onnxproof.child import prepare_children
 from onnxproof.ladder import climb
-from onnxproof.plan import Plan, find_local
+from onnxproof.plan import Plan, find_local, prepare_for
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,
@@ -50,7 +50,7 @@ def run_chain(plan: Plan, stages: Stages, *, force: bool) -> ExportOutcome:
     """
     if not force and plan.key is not None and (ended := _known(plan, stages, plan.key)):
         return ended
-    prepare_children()
+    prepare_for(plan.spec, plan.roots, plan.settings.allow, local_code=plan.local_code)
     import_ahead()
     with plan.working() as work:
         loaded = stages.load(plan.spec, work)

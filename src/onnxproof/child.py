@@ -36,8 +36,14 @@ Result = TypeVar("Result")
 
 POLL_SECONDS: Final = 0.05
 LOG_TAIL_LINES: Final = 20
-PRELOAD: Final = ("torch", "torch._dynamo", "torch.onnx", "onnx", "onnxscript", "onnxproof.records")
+PRELOAD: Final = (
+    "torch", "torch._dynamo", "torch.onnx", "onnx", "onnxscript",
+    "onnxproof.records", "onnxproof.preloaded",
+)  # fmt: skip
 """Not onnxruntime: its import starts a thread, and a fork copies only the thread that forks."""
+
+PRELOAD_VARIABLE: Final = "ONNXPROOF_PRELOAD"
+"""Names for onnxproof.preloaded, such as ``transformers.BertModel``, with commas between."""
 
 _start_lock = threading.Lock()
 

@@ -101,25 +101,37 @@ def reached_code(
     Raises:
         SourceError: ``module`` is not allowed or not there.
     """
+    reached = reached_names(module, roots, allow, local_code=local_code)
+    digests = {
+        name: sha256_of(found.file) for name, found in reached.items() if found and found.file
+    }
+    beyond = {
+        name
+        for name, found in reached.items()
+        if "." not in name and (found is None or not found.local)
+    }
+    return digests, _versions(beyond.difference(sys.stdlib_module_names))
+
+
+def reached_names(
+    module: str, roots: Roots, allow: Sequence[str], *, local_code: bool
+) -> dict[str, ModuleFile | None]:
+    """Every name that ``module`` reaches by import statements, with its file where followed.
+
+    Raises:
+        SourceError: ``module`` is not allowed or not there.
+    """
     start = locate_module(module, roots, allow, local_code=local_code)
-    digests: dict[str, str] = {}
-    beyond: set[str] = set()
-    seen: set[str] = set()
+    reached: dict[str, ModuleFile | None] = {}
     waiting = list(_with_parents(start.name))
     while waiting:
         name = waiting.pop()
-        if name in seen:
+        if name in reached:
             continue
-        seen.add(name)
-        found = _follow(name, roots, allow)
-        if "." not in name and (found is None or not found.local):
-            beyond.add(name)
-        if found is not None and found.file is not None:
-            digests[name] = sha256_of(found.file)
-            waiting += [
-                each for found_name in _imports(found) for each in _with_parents(found_name)
-            ]
-    return digests, _versions(beyond.difference(sys.stdlib_module_names))
+        found = reached[name] = _follow(name, roots, allow)
+        if found is not None:
+            waiting += [each for other in _imports(found) for each in _with_parents(other)]
+    return reached
 
 
 @functools.cache

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from onnxproof import key
-from onnxproof.child import prepare_children
+from onnxproof.child import PRELOAD_VARIABLE, prepare_children
 from onnxproof.errors import BadInput
 from onnxproof.records import Loaded, Proof, Work
 from onnxproof.settings import Settings
 from onnxproof.spec import Spec, override, parse_spec
 from onnxproof.workspace import discard_work, open_work, resolve_spec
+
+SLOW_TO_IMPORT: Final = ("transformers",)
+"""Known to start no thread; a package that hangs must do so in a child, which can be killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,33 @@ def override_lines(
     return lines
 
 
-def prepare_early(home: Path, name: str, *, force: bool) -> None:
+def prepare_early(
+    spec: Spec, roots: tuple[str, ...], settings: Settings, *, local_code: bool, force: bool
+) -> None:
     """Let the fork server import torch while Prefect is imported here, if it will be needed.
 
     A model that this machine has proven is most often unchanged; then nobody needs torch.
+
+    Raises:
+        SourceError: The factory's module is not allowed or not there.
     """
-    if force or not any((home / "work" / name).glob("*/proof.json")):
-        prepare_children()
+    if force or not any((settings.home / "work" / spec.name).glob("*/proof.json")):
+        prepare_for(spec, roots, settings.allow, local_code=local_code)
+
+
+def prepare_for(
+    spec: Spec, roots: tuple[str, ...], allow: tuple[str, ...], *, local_code: bool
+) -> None:
+    """Start the fork server with what the model's code imports from packages that are slow.
+
+    Raises:
+        SourceError: The factory's module is not allowed or not there.
+    """
+    module = spec.source.factory.partition(":")[0]
+    names = key.reached_names(module, roots, allow, local_code=local_code)
+    slow = [name for name in names if name.partition(".")[0] in SLOW_TO_IMPORT]
+    os.environ[PRELOAD_VARIABLE] = ",".join(sorted(slow))
+    prepare_children()
 
 
 def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | None:
