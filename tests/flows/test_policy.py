@@ -47,11 +47,15 @@ def test_only_what_talks_to_mlflow_is_tried_again_and_only_when_it_was_away(name
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_task_has_a_name_a_tag_and_a_run_name(name: str) -> None:
+def test_a_task_has_a_name_and_a_run_name(name: str) -> None:
     task = task_of(name)
     assert task.name == name.replace("_", "-")
-    assert task.tags
     assert str(task.task_run_name).startswith(f"{task.name}-")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_what_must_not_overlap_has_a_tag(name: str) -> None:
+    assert task_of(name).tags == ({"exclusive-device"} if name == "benchmark" else set())
 
 
 @pytest.mark.parametrize("name", FILES)
