@@ -208,11 +208,14 @@ def test_no_child_is_left_after_all_ends(run: Callable[..., Any]) -> None:
 def test_children_are_gone_within_two_seconds_of_their_parent(tmp_path: Path, name: str) -> None:
     pid_file = tmp_path / "pid"
     code = f"""
+        import signal
         from pathlib import Path
         from onnxproof.child import prepare_children, run_in_child
         from onnxproof.errors import LoadError
         from onnxproof.spec import Limits
         from tests.unit.stages import write_pid_and_sleep
+        # A shell that starts the tests in its background has them ignore SIGINT, children too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         prepare_children(preload=())
         run_in_child(
             write_pid_and_sleep, {str(pid_file)!r}, failed=LoadError, limits=Limits(),
