@@ -12,7 +12,14 @@ import typer
 from rich.console import Console
 
 from flows.arguments import pairs, ranges
-from flows.ending import interruption, progress_console, reported, write_file, write_outcome
+from flows.ending import (
+    interruption,
+    progress_console,
+    reported,
+    short_exit,
+    write_file,
+    write_outcome,
+)
 from onnxproof.errors import BadInput
 
 if TYPE_CHECKING:
@@ -192,7 +199,8 @@ def main() -> None:
     """The console entry point."""
     interruption.install()
     sys.argv[0] = "onnxproof"
-    app()
+    with short_exit():
+        app()
 
 
 def _run_flow(

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -227,10 +228,18 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
             waiting += ast.iter_child_nodes(node)
 
 
-# Reads the file lists of everything that is installed: 0.2 s.
-_owners = functools.cache(metadata.packages_distributions)
-
-
 def _versions(modules: set[str]) -> dict[str, str]:
-    owners = _owners() if modules else {}
-    return {owner: metadata.version(owner) for name in modules for owner in owners.get(name, ())}
+    """Version by name of every distribution that installed one of these top-level modules.
+
+    As ``packages_distributions`` finds them, which takes 0.4 s to parse every list of files.
+    """
+    if not modules:
+        return {}
+    names = "|".join(map(re.escape, sorted(modules)))
+    listed = re.compile(rf"^(?:{names})(?:/|\.py,|\.[^/,]*\.(?:so|pyd),|$)", re.MULTILINE)
+    found: dict[str, str] = {}
+    for each in metadata.distributions():
+        files = each.read_text("RECORD") or each.read_text("top_level.txt") or ""
+        if listed.search(files):
+            found.setdefault(each.metadata["Name"], each.version)
+    return found

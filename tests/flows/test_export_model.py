@@ -12,6 +12,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
 )
+from prefect.flow_engine import run_flow
 from prefect.utilities.callables import parameter_schema
 
 from flows.export_model import ORDER, export_model
@@ -91,10 +92,14 @@ def test_called_as_a_function_it_gives_the_outcome(write_spec: Callable[..., Pat
     assert ended.registration.aliases == ("challenger",)
 
 
-def test_a_deployed_run_takes_catalog_entries_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "1")  # Prefect's own way to pretend
+def test_a_deployed_run_takes_catalog_entries_only() -> None:
+    parameters = {"model": "tests.toys:linear"}
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow_from_name(export_model.name)
+        deployment_id = client.create_deployment(flow_id, "on-demand")
+        run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
     with pytest.raises(BadInput, match=r"no model 'tests.toys:linear' in the catalog; it has"):
-        export_model("tests.toys:linear")
+        run_flow(export_model, flow_run=run, parameters=parameters)
 
 
 def test_the_run_has_the_version_of_the_flow(write_spec: Callable[..., Path]) -> None:

@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from onnxproof import export_model
 from onnxproof.errors import ServerUnreachable
-from onnxproof.launch import servers_of, start, stop
 from onnxproof.progress import Step, listen
-from onnxproof.settings import fault_of, read_settings
+from onnxproof.settings import fault_of
 from onnxproof.spec import parse_spec
 from onnxproof.tracking.leftovers import STATE_TAG
-from tests.conftest import TOY, free_port
+from tests.conftest import TOY
+from tests.slow.mlflow_server import begin, end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def server(registry: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An MLflow server on the test's registry, which everything here is pointed at."""
-    monkeypatch.chdir(ROOT)
-    port = free_port()
-    monkeypatch.setenv("MLFLOW_PORT", str(port))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    begin()
-    yield
-    end()
-
-
-def begin() -> None:
-    start(servers_of(read_settings())[1])
-    deadline = time.monotonic() + 120
-    while fault_of(os.environ["MLFLOW_TRACKING_URI"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-
-
-def end() -> None:
-    stop(servers_of(read_settings())[1])
 
 
 @pytest.mark.usefixtures("server")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,15 @@ def test_versions_of_what_the_code_imports_are_in_the_key(root: Path) -> None:
     assert sorted(distributions) == ["numpy", "torch"]
     assert "mynets.unreached" not in files
     assert files.keys() >= {"mynets", "mynets.small", "mynets.late", "mynets.deep.blocks"}
+
+
+@pytest.mark.parametrize("module", ["sklearn", "yaml", "six", "google", "mlflow", "nothing_here"])
+def test_every_distribution_that_installed_a_module_is_found(root: Path, module: str) -> None:
+    (root / "mynets" / "late.py").write_text(f"import {module}\n")
+    _, distributions = reached_code("mynets.late", [root], [], local_code=True)
+    owners = set(metadata.packages_distributions().get(module, ()))
+    assert distributions.keys() - {"numpy", "torch"} == owners
+    assert all(distributions[name] == metadata.version(name) for name in owners)
 
 
 def test_a_deployment_and_the_command_line_agree_on_the_key(root: Path) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from onnxproof.errors import RegisterError, ServerUnreachable
-from onnxproof.settings import read_settings, shown_url
+from onnxproof.settings import is_http, read_settings, shown_url
+from onnxproof.tracking.reader import MlflowNeeded, RestReader
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+T = TypeVar("T")
 KEY_TAG: Final = "onnxproof.proof_key"
 _AWAY: Final = re.compile(r"error code 50[234]|too many 50[234] error")
 """A proxy in front of a server that is gone; in MLflow's words (mlflow 3.17, rest_utils)."""
@@ -44,6 +46,25 @@ def talking(asked: str) -> Iterator[MlflowClient]:
                 "start it (`make up` starts a local one) and run the same again"
             ) from error
         raise RegisterError(f"MLflow was asked to {asked} and answered: {text}") from error
+
+
+def reading_first(asked: str, work: Callable[[MlflowClient], T]) -> T:
+    """What ``work`` gives; where it only reads from a server, without importing mlflow.
+
+    Args:
+        asked: As in ``talking``.
+        work: Called a second time, with MLflow's own client, when it turns out to write.
+
+    Raises:
+        ServerUnreachable: It does not answer.
+        RegisterError: It answered something else than was expected.
+    """
+    uri = read_settings().tracking_uri
+    if is_http(uri):
+        with contextlib.suppress(MlflowNeeded):
+            return work(cast("MlflowClient", RestReader(uri)))
+    with talking(asked) as client:
+        return work(client)
 
 
 def import_ahead() -> None:

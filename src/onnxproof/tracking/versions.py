@@ -12,7 +12,7 @@ from onnxproof.errors import BadInput
 from onnxproof.proof import read_proof
 from onnxproof.records import Proof, Registration
 from onnxproof.settings import is_http, read_settings, shown_url
-from onnxproof.tracking.client import KEY_TAG, is_away, talking
+from onnxproof.tracking.client import KEY_TAG, is_away, reading_first, talking
 from onnxproof.tracking.leftovers import settle_leftovers
 
 if TYPE_CHECKING:
@@ -33,13 +33,16 @@ def find_version(name: str, proof_key: str) -> Registration | None:
     Raises:
         ServerUnreachable: MLflow does not answer.
     """
-    with talking(f"look for a version of {name}") as client:
+
+    def find(client: MlflowClient) -> Registration | None:
         found = client.search_model_versions(
             f"name = '{name}' and tags.`{KEY_TAG}` = '{proof_key}'",
             order_by=["version_number DESC"],
             max_results=1,
         )
         return read_registration(client, name, found[0].version) if found else None
+
+    return reading_first(f"look for a version of {name}", find)
 
 
 def promote(registration: Registration, mode: Literal["auto", "never"]) -> Registration:
@@ -52,12 +55,15 @@ def promote(registration: Registration, mode: Literal["auto", "never"]) -> Regis
         ServerUnreachable: MLflow does not answer.
     """
     name, version = registration.name, registration.version
-    with talking(f"promote {name} version {version}") as client:
+
+    def settle(client: MlflowClient) -> Registration:
         give_alias(client, name, "challenger", version, only_newer=True)
         if mode == "auto":
             _make_champion(client, name, version)
         settle_leftovers(client, name)
         return read_registration(client, name, version)
+
+    return reading_first(f"promote {name} version {version}", settle)
 
 
 def describe(model_uri: str) -> tuple[Proof, Registration]:
