@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file, save_model
 from torch import nn
 
+from onnxproof.checkpoint import load_weights
 from onnxproof.errors import SourceError
-from onnxproof.module import build_module, load_weights, state_digest
+from onnxproof.module import build_module, state_digest
 from onnxproof.spec import Weights
 from tests.toys import Linear
 from tests.unit.builders import spec_of, work_in

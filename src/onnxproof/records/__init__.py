@@ -1,0 +1,67 @@
+"""What stages give back: small, frozen, and together the proof.
+
+Everything here is JSON. ``Proof`` is written as ``proof.json``; docs/proof.md explains each field,
+and a change of shape here is a change of ``SCHEMA_VERSION``.
+"""
+
+from __future__ import annotations
+
+from onnxproof.records.base import (
+    Difference,
+    Outcome,
+    Record,
+    Verdict,
+    Work,
+)
+from onnxproof.records.candidate import (
+    Attempt,
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Ladder,
+    Latency,
+    OutputParity,
+    Simplifier,
+)
+from onnxproof.records.proof import (
+    SCHEMA_VERSION,
+    ExportOutcome,
+    Proof,
+    Registration,
+    Status,
+    Versions,
+)
+from onnxproof.records.reference import (
+    GridPoint,
+    Loaded,
+    Metric,
+    Reference,
+    TensorRecord,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Attempt",
+    "BenchmarkResult",
+    "Candidate",
+    "CheckResult",
+    "Difference",
+    "ExportOutcome",
+    "GridPoint",
+    "Ladder",
+    "Latency",
+    "Loaded",
+    "Metric",
+    "Outcome",
+    "OutputParity",
+    "Proof",
+    "Record",
+    "Reference",
+    "Registration",
+    "Simplifier",
+    "Status",
+    "TensorRecord",
+    "Verdict",
+    "Versions",
+    "Work",
+]

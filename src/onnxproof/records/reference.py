@@ -1,0 +1,62 @@
+"""What PyTorch said: the module, and its outputs for seeded inputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from onnxproof.records.base import Outcome, Record
+
+
+class TensorRecord(Record):
+    """A graph input or output as PyTorch takes or gives it.
+
+    ``shape`` holds numbers where the size never changed over the grid, else a dim's name or
+    arithmetic over dims; ``?`` where the size varies in no way we could name.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class GridPoint(Record):
+    """One shape that the reference covers, or does not and why."""
+
+    dims: dict[str, int]
+    outcome: Outcome
+    reason: str = ""
+    sets: tuple[str, ...] = ()  # folders below the reference, e.g. "test_data_set_0"
+
+
+class Metric(Record):
+    """A metric over the dataset's rows."""
+
+    name: str
+    rows: int
+    pytorch: float
+    onnx: float | None = None
+
+
+class Reference(Record):
+    """Seeded inputs and PyTorch's outputs for them, saved as ``test_data_set_N``."""
+
+    folder: str
+    seed: int
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    points: tuple[GridPoint, ...]
+    size_bytes: int
+    digest: str  # over all files' digests, in order
+    metric: Metric | None = None
+
+
+class Loaded(Record):
+    """The module, once built, and what it said."""
+
+    module_class: str
+    parameters: int
+    weights_sha256: str  # of the state dict's bytes, in key order
+    weights_bytes: int
+    call: Literal["positional", "keyword"]
+    reference: Reference
+    seconds: float

@@ -1,0 +1,138 @@
+"""The parts of a spec, and the whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from onnxproof.dims import Dim, names_in
+from onnxproof.spec.section import Section
+from onnxproof.spec.source import Source
+from onnxproof.tensors import InputSpec
+
+Strategy = Literal["dynamo", "trace", "script"]
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+"""MLflow refuses ``/ : . % " '`` in the name of a logged model (mlflow 3.17, its naming rules)."""
+
+
+class Tolerance(Section):
+    """An element passes when ``|onnx - torch| <= atol + rtol * |torch|``."""
+
+    atol: float = Field(ge=0)
+    rtol: float = Field(ge=0)
+
+
+class OutputSpec(Section):
+    """A named output, in the order in which ``forward`` returns them."""
+
+    tolerance: Tolerance | Literal["auto"] = "auto"
+
+
+class Dataset(Section):
+    """Real rows with labels; the metric is taken on PyTorch and on the ONNX model."""
+
+    path: str = Field(description=".npz file")
+    inputs: dict[str, str] = Field(min_length=1, description="Input name to array name.")
+    labels: str
+    metric: Literal["top1"] = "top1"
+
+
+class Export(Section):
+    """How to leave PyTorch."""
+
+    strategies: tuple[Strategy, ...] = Field(default=("dynamo", "trace", "script"), min_length=1)
+    opset: Literal["auto"] | Annotated[int, Field(ge=13, le=23)] = "auto"
+    search: Literal["first", "fastest"] = "first"
+    min_onnxruntime: str = Field(default="1.18", pattern=r"^\d+\.\d+$")
+    static: bool = Field(default=False, description="Fix every dim at its example size.")
+
+
+class Check(Section):
+    """How hard to compare."""
+
+    tolerance: Tolerance | Literal["auto"] = "auto"
+    samples: int = Field(
+        default=4, ge=1, le=64, description="Samples at each point of the shape grid."
+    )
+    seed: int = Field(default=0, ge=0)
+    seconds: float = Field(default=60, gt=0, description="Budget for PyTorch's reference outputs.")
+
+
+class Provider(Section):
+    """An ONNX Runtime execution provider, by its full name."""
+
+    name: str = Field(default="CPUExecutionProvider", pattern=r"^\w+ExecutionProvider$")
+    required: bool = True
+    options: dict[str, str] = Field(default_factory=dict)
+
+
+class BenchmarkSpec(Section):
+    """What to time, and for how long."""
+
+    providers: tuple[Provider, ...] = Field(default=(Provider(),), min_length=1)
+    at: tuple[dict[str, int], ...] = Field(
+        default=({},), description="Dims; the rest at example size."
+    )
+    threads: int = Field(default=1, ge=1)
+    seconds: float = Field(
+        default=5, gt=0, description="For each point of `at`, all contenders together."
+    )
+    samples: int | None = Field(default=None, ge=1, description="Rounds, instead of seconds.")
+
+
+class Gates(Section):
+    """What refuses."""
+
+    max_metric_drop: float = Field(
+        default=0.0, ge=0, description="ONNX below PyTorch on the dataset."
+    )
+    max_size_growth: float = Field(default=0.10, ge=0, description="Simplified file against plain.")
+
+
+class Limits(Section):
+    """Of each stage's child process."""
+
+    seconds: float = Field(default=600, gt=0)
+    memory_gb: float = Field(default=8, gt=0)
+
+
+class Spec(Section):
+    """One model to export, prove and register."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="Registered model name.")
+    source: Source
+    inputs: dict[str, InputSpec] = Field(min_length=1, description="In the order of forward.")
+    dims: dict[str, Dim] = Field(default_factory=dict)
+    outputs: dict[str, OutputSpec] = Field(default_factory=dict)
+    dataset: Dataset | None = None
+    export: Export = Export()
+    check: Check = Check()
+    benchmark: BenchmarkSpec = BenchmarkSpec()
+    gates: Gates = Gates()
+    limits: Limits = Limits()
+    promote: Literal["auto", "never"] = "auto"
+
+    @model_validator(mode="after")
+    def _dims_are_declared(self) -> Spec:
+        used = {
+            name for each in self.inputs.values() for size in each.shape for name in names_in(size)
+        }
+        if missing := sorted(used - set(self.dims)):
+            raise ValueError(
+                f"dims {', '.join(missing)} stand in a shape and are not declared; "
+                f"add e.g. `dims: {{{missing[0]}: {{min: 1, max: 64}}}}`"
+            )
+        if unused := sorted(set(self.dims) - used):
+            raise ValueError(
+                f"dims {', '.join(unused)} stand in no input's shape; remove them or use them"
+            )
+        for point in self.benchmark.at:
+            for name, size in point.items():
+                if name not in self.dims or not self.dims[name].holds(size):
+                    raise ValueError(f"benchmark.at {name}={size} lies outside the declared dims")
+        if self.dataset and (unknown := sorted(set(self.dataset.inputs) - set(self.inputs))):
+            raise ValueError(
+                f"dataset.inputs names {', '.join(unknown)}, which the spec has no input for"
+            )
+        return self
