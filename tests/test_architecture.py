@@ -19,7 +19,7 @@ STAGES = {
     "baseline", "benchmark", "chance", "check", "export", "graph", "load", "module", "parity",
     "reference", "runtime", "simplify", "tracking",
 }  # fmt: skip
-TORCH_SIDE = {"baseline", "checkpoint", "export", "module", "probe", "reference"}
+TORCH_SIDE = {"baseline", "checkpoint", "dynamo", "module", "probe", "reference", "torchscript"}
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 

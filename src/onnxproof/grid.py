@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 from onnxproof.dims import Dim, Size, evaluate, names_in
+from onnxproof.spec import Spec
 
 Sizes = dict[str, int]
 """A size for each dim."""
@@ -70,3 +71,17 @@ def _between(dim: Dim) -> int:
     size = dim.near(dim.smallest + (dim.largest - dim.smallest) // 3)
     following = size + dim.multiple_of
     return following if size % 2 == 0 and following % 2 and dim.holds(following) else size
+
+
+def dynamic_axes(spec: Spec) -> dict[str, dict[int, str]]:
+    """Input name to axis to the dim, or arithmetic over dims, that stands there."""
+    return {
+        name: {
+            axis: size
+            for axis, size in enumerate(
+                settled_shape(each.shape, spec.dims, static=spec.export.static)
+            )
+            if isinstance(size, str)
+        }
+        for name, each in spec.inputs.items()
+    }

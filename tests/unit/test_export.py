@@ -10,9 +10,12 @@ import torch
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
 from onnxproof.check import CheckRequest, check_in_child
 from onnxproof.child import prepare_children
+from onnxproof.dynamo import dynamic_shapes
 from onnxproof.errors import ExportError, SpecError
-from onnxproof.export import REASON_CHARACTERS, dynamic_axes, dynamic_shapes, explain, export_onnx
+from onnxproof.export import export_onnx
+from onnxproof.grid import dynamic_axes
 from onnxproof.ladder import climb, refuse
+from onnxproof.reasons import REASON_CHARACTERS, explain
 from onnxproof.records import BenchmarkResult, Candidate, CheckResult, Ladder, Loaded, Work
 from onnxproof.simplify import SimplifyRequest, simplify_in_child
 from onnxproof.spec import Spec, Strategy
