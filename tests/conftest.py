@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from onnxproof.spec import parse_spec
 
 ROOT = Path(__file__).parents[1]
 OURS = ("MLFLOW_", "ONNXPROOF_", "PREFECT_")
-TOY = {
+TOY: dict[str, Any] = {
     "name": "toy",
     "source": {"factory": "tests.toys:linear"},
     "inputs": {"x": "float32[batch, 4]"},
@@ -70,15 +71,29 @@ def registry(empty_registry: Path, environment: Path) -> Path:
 @pytest.fixture(scope="session")
 def toy_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
     """A real proof of a tiny model, and its work folder; registered nowhere."""
+    return prove_toy(TOY, tmp_path_factory.mktemp("proven"))
+
+
+@pytest.fixture(scope="session")
+def outside_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
+    """Likewise, of a model whose weights lie beside the graph."""
+    tied = {"factory": "tests.toys:tied"}
+    export = {"strategies": ["trace"], "external_data": "always"}
+    spec = {**TOY, "source": tied, "inputs": {"x": "int64[batch, 4] in 0..999"}, "export": export}
+    return prove_toy(spec, tmp_path_factory.mktemp("outside"))
+
+
+def prove_toy(spec: dict[str, Any], home: Path) -> tuple[Proof, Path]:
+    """A proof by the real stages, and its work folder below ``home``."""
     from onnxproof.api import plain_stages
     from onnxproof.chain import prove
     from onnxproof.plan import make_plan
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setenv("ONNXPROOF_HOME", str(tmp_path_factory.mktemp("proven")))
+        patch.setenv("ONNXPROOF_HOME", str(home))
         prepare_children()
-        plan = make_plan(parse_spec(TOY), (), read_settings(), local_code=True)
+        plan = make_plan(parse_spec(spec), (), read_settings(), local_code=True)
         with plan.working() as work:
             stages = plain_stages()
             loaded = stages.load(plan.spec, work)

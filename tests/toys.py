@@ -37,6 +37,21 @@ class Tokens(nn.Module):
         return {"hidden": hidden, "pooled": hidden.sum(1) / attention_mask.sum(1, keepdim=True)}
 
 
+class Tied(nn.Module):
+    """``int64[batch, 4] in 0..999`` to ``float32[batch, 4, 1000]``; its embedding is its head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(1000, 16)
+        self.layers = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16))
+        self.head = nn.Linear(16, 1000, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.head(self.layers(self.embed(x)))
+        return result
+
+
 class DropoutOn(Linear):
     """Behaves differently on every call, also in eval mode."""
 
@@ -86,6 +101,10 @@ def linear() -> nn.Module:
 
 def tokens() -> nn.Module:
     return Tokens()
+
+
+def tied() -> nn.Module:
+    return Tied()
 
 
 def dropout_on() -> nn.Module:

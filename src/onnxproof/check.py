@@ -78,6 +78,7 @@ def check_in_child(request: CheckRequest) -> CheckResult:
     return CheckResult(
         candidate=request.candidate.label,
         sha256=request.candidate.model.sha256,
+        weights_sha256=weights.sha256 if (weights := request.candidate.weights) else None,
         verdicts=tuple(verdicts),
         parity=checker.parity,
         metric=checker.metric,
@@ -108,10 +109,11 @@ class _Checker:
             yield self._metric(session)
 
     def _bytes(self) -> Verdict:
-        if self.candidate.model.unchanged(self.work.folder):
-            return Verdict(name="bytes", outcome="passed", reason="the file is the one exported")
-        reason = f"{self.candidate.model.path} is gone or was changed since it was written"
-        return Verdict(name="bytes", outcome="failed", reason=reason)
+        for file in self.candidate.files:
+            if not file.unchanged(self.work.folder):
+                reason = f"{file.path} is gone or was changed since it was written"
+                return Verdict(name="bytes", outcome="failed", reason=reason)
+        return Verdict(name="bytes", outcome="passed", reason="the file is the one exported")
 
     def _structure(self) -> Verdict:
         import onnx

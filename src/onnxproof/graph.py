@@ -1,4 +1,4 @@
-"""What every candidate gets before it is checked: names for its dims, metadata, one file."""
+"""What every candidate gets before it is checked: names for its dims, metadata, a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from onnxproof.artifact import Artifact, atomic_write
 from onnxproof.errors import ExportError
-from onnxproof.records import Candidate, Simplifier, TensorRecord, Work
+from onnxproof.external_data import MAX_FILE_BYTES
+from onnxproof.records import Candidate, Simplifier, TensorRecord, Work, label_of
 from onnxproof.spec import Strategy
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 STACK_TRACE: Final = ".stack_trace"
 """End of the key of a node's metadata, ``pkg.torch.onnx.stack_trace`` in torch 2.13."""
-MAX_FILE_BYTES: Final = 1_800_000_000
-"""protobuf refuses messages of 2 GiB; a margin for what is no weight."""
 
 
 def name_dims(values: Iterable[onnx.ValueInfoProto], records: Iterable[TensorRecord]) -> None:
@@ -68,9 +67,14 @@ def save_candidate(
     *,
     strategy: Strategy,
     simplifier: Simplifier,
+    variant: str = "",
     seconds: float,
+    weights: Artifact | None = None,
 ) -> Candidate:
     """Write the graph as one file below ``work``'s folder, and describe it.
+
+    A graph whose ``weights`` are outside lies beside them, in ``work``'s folder itself: ONNX opens
+    no external data from elsewhere, and none that a link leads to.
 
     Raises:
         ExportError: The graph is too large for one file.
@@ -78,17 +82,20 @@ def save_candidate(
     size_bytes = model.ByteSize()
     if size_bytes > MAX_FILE_BYTES:
         raise ExportError(
-            f"the graph is {size_bytes / 1e9:.1f} GB, an ONNX file holds "
-            f"{MAX_FILE_BYTES / 1e9:.1f} GB at most; external data is not written yet"
+            f"the graph is {size_bytes / 1e9:.1f} GB without the initializers that external data "
+            f"takes, an ONNX file holds {MAX_FILE_BYTES / 1e9:.1f} GB at most; register what is a "
+            "constant in forward as a buffer or a parameter"
         )
-    label = strategy if simplifier == "none" else f"{strategy}+{simplifier}"
-    path = f"candidates/{label}/model.onnx"
+    label = label_of(strategy, simplifier, variant)
+    path = f"{label}.onnx" if weights else f"candidates/{label}/model.onnx"
     with atomic_write(Path(work.path(path))) as draft:
         draft.write_bytes(model.SerializeToString())
     return Candidate(
         strategy=strategy,
         simplifier=simplifier,
+        variant=variant,
         model=Artifact.of(work.folder, path),
+        weights=weights,
         opset=opset_of(model),
         ir_version=model.ir_version,
         nodes=count_nodes(model.graph),

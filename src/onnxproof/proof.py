@@ -28,8 +28,10 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Lad
     if chosen is None or check is None or benchmark is None:
         refuse(ladder)
     model = Artifact.of(work.folder, _name_final(work, chosen))
-    if model.sha256 != check.sha256:
-        raise CheckError(f"{work.path(model.path)} is not the file that was checked; run again")
+    weights = Artifact.of(work.folder, chosen.weights.path) if chosen.weights else None
+    for file, checked in ((model, check.sha256), (weights, check.weights_sha256)):
+        if file is not None and file.sha256 != checked:
+            raise CheckError(f"{work.path(file.path)} is not the file that was checked; run again")
     proof = Proof(
         name=spec.name,
         proof_key=proof_key,
@@ -43,7 +45,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Lad
         spec=spec,
         loaded=loaded,
         attempts=ladder.attempts,
-        chosen=chosen.model_copy(update={"model": model}),
+        chosen=chosen.model_copy(update={"model": model, "weights": weights}),
         check=check,
         benchmark=benchmark,
     )

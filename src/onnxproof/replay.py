@@ -34,19 +34,23 @@ def read_proof(folder: Path) -> Any:
 
 
 def same_bytes(folder: Path) -> bool:
-    """Whether model.onnx and every test_data_set_N are the files of the proof."""
+    """Whether model.onnx, its external data and every test_data_set_N are those of the proof."""
     proof = read_proof(folder)
     reference = proof["loaded"]["reference"]
-    with (folder / "model.onnx").open("rb") as file:
-        model = hashlib.file_digest(file, "sha256").hexdigest()
+    chosen = proof["chosen"]
+    files = {"model.onnx": chosen["model"]["sha256"]}
+    if weights := chosen.get("weights"):
+        files[weights["path"]] = weights["sha256"]
+    for name, digest in files.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                return False
     sets = hashlib.sha256()
     for name in sets_of(proof):
         for kind in ("input", "output"):
             for index in range(len(reference[f"{kind}s"])):
                 sets.update((folder / name / f"{kind}_{index}.pb").read_bytes())
-    return bool(
-        model == proof["chosen"]["model"]["sha256"] and sets.hexdigest() == reference["digest"]
-    )
+    return bool(sets.hexdigest() == reference["digest"])
 
 
 def sets_of(proof: Any) -> list[str]:

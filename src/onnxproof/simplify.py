@@ -1,18 +1,22 @@
 """Run a simplifier on a candidate; what it gives is a new candidate, and nothing more is believed.
 
-onnxsim's ``ok`` is not read: with its default ``check_n=0`` it compares nothing.
+onnxsim's ``ok`` is not read: with its default ``check_n=0`` it compares nothing. OnnxSlim's own
+check is off, since ours follows.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import SimplifyError
-from onnxproof.records import Candidate, Loaded, Work
+from onnxproof.records import Candidate, Loaded, Simplifier, Work, label_of
 from onnxproof.spec import Spec
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class SimplifyRequest(NamedTuple):
@@ -21,38 +25,43 @@ class SimplifyRequest(NamedTuple):
     work: Work
     loaded: Loaded
     candidate: Candidate
+    simplifier: Simplifier = "onnxsim"
 
 
-def simplify(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate) -> Candidate:
-    """What onnxsim makes of ``candidate``, saved beside it; the candidate's file stays unchanged.
+def simplify(
+    spec: Spec, work: Work, loaded: Loaded, candidate: Candidate, simplifier: Simplifier = "onnxsim"
+) -> Candidate:
+    """What a simplifier makes of ``candidate``, saved beside it; its own file stays unchanged.
 
     Raises:
-        SimplifyError: onnxsim raised, crashed, hung or ate the memory.
+        SimplifyError: The simplifier raised, crashed, hung or ate the memory.
     """
+    label = label_of(candidate.strategy, simplifier, candidate.variant)
     return run_in_child(
         simplify_in_child,
-        SimplifyRequest(work, loaded, candidate),
+        SimplifyRequest(work, loaded, candidate, simplifier),
         failed=SimplifyError,
         limits=spec.limits,
-        log=Path(work.path("logs", f"simplify-{candidate.label}.log")),
-        doing=f"simplify {candidate.label} with onnxsim",
+        log=Path(work.path("logs", f"simplify-{label}.log")),
+        doing=f"simplify {candidate.label} with {simplifier}",
     )
 
 
 def simplify_in_child(request: SimplifyRequest) -> Candidate:
     """In the child: simplify, name the dims again, stamp again, save."""
     import onnx
-    import onnxsim
 
+    from onnxproof.external_data import on_graph_alone
     from onnxproof.graph import name_dims, save_candidate, stamp
 
-    work, loaded, candidate = request
+    work, loaded, candidate, simplifier = request
     start = time.monotonic()
-    source = onnx.load(work.path(candidate.model.path))
-    model, _ = onnxsim.simplify(source)
-    # It notes its settings and every node it removed: half a kilobyte and more.
+    source = onnx.load(work.path(candidate.model.path), load_external_data=False)
+    notes = onnx.ModelProto(metadata_props=source.metadata_props)
+    model = on_graph_alone(source, lambda graph: _changed(graph, simplifier))
+    # onnxsim notes its settings and every node it removed: half a kilobyte and more.
     del model.metadata_props[:]
-    model.metadata_props.extend(source.metadata_props)
+    model.metadata_props.extend(notes.metadata_props)
     name_dims(model.graph.input, loaded.reference.inputs)
     name_dims(model.graph.output, loaded.reference.outputs)
     stamp(model, work.metadata)
@@ -60,6 +69,22 @@ def simplify_in_child(request: SimplifyRequest) -> Candidate:
         model,
         work,
         strategy=candidate.strategy,
-        simplifier="onnxsim",
+        simplifier=simplifier,
+        variant=candidate.variant,
         seconds=time.monotonic() - start,
+        weights=candidate.weights,
     )
+
+
+def _changed(graph: onnx.ModelProto, simplifier: Simplifier) -> onnx.ModelProto:
+    if simplifier == "onnxsim":
+        import onnxsim
+
+        return onnxsim.simplify(graph)[0]
+    if simplifier == "onnxslim":
+        import onnxslim
+
+        return onnxslim.slim(graph)
+    from onnxproof.rewrite import rewrite
+
+    return rewrite(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from onnxproof.artifact import Artifact
@@ -9,7 +10,21 @@ from onnxproof.records.base import Difference, Outcome, Record, Verdict
 from onnxproof.records.reference import Metric
 from onnxproof.spec import Strategy
 
-Simplifier = Literal["none", "onnxsim"]
+Simplifier = Literal["none", "onnxsim", "onnxslim", "rewrite"]
+
+
+def label_of(strategy: Strategy, simplifier: Simplifier = "none", variant: str = "") -> str:
+    """``dynamo``, ``dynamo+onnxsim``, or ``trace+onnxsim@eager`` for a source variant."""
+    simplified = "" if simplifier == "none" else f"+{simplifier}"
+    return f"{strategy}{simplified}{variant and f'@{variant}'}"
+
+
+class Baked(Record):
+    """Something that an exporter took from its example for a constant."""
+
+    input: str  # whose size it is; "" where it is a value
+    what: str  # "only where Eq(x.shape[0], 3)", or what the tracer warned of
+    where: str  # "model.py:12"
 
 
 class Candidate(Record):
@@ -17,16 +32,33 @@ class Candidate(Record):
 
     strategy: Strategy
     simplifier: Simplifier
+    variant: str = ""  # of source.variants; empty for the declared source
     model: Artifact
+    weights: Artifact | None = None  # the graph's external data; None when it holds its weights
     opset: int
     ir_version: int
     nodes: int
     seconds: float
+    baked: tuple[Baked, ...] = ()
 
     @property
     def label(self) -> str:
-        """``dynamo`` or ``dynamo+onnxsim``."""
-        return self.strategy if self.simplifier == "none" else f"{self.strategy}+{self.simplifier}"
+        """As in attempts, folders and the report."""
+        return label_of(self.strategy, self.simplifier, self.variant)
+
+    @property
+    def files(self) -> tuple[Artifact, ...]:
+        """The graph, and its weights where they are outside."""
+        return (self.model, self.weights) if self.weights else (self.model,)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the graph and its weights."""
+        return sum(each.size_bytes for each in self.files)
+
+    def unchanged(self, folder: str | Path) -> bool:
+        """Whether its files below ``folder`` still hold the bytes that were described."""
+        return all(each.unchanged(folder) for each in self.files)
 
 
 class OutputParity(Record):
@@ -50,6 +82,7 @@ class CheckResult(Record):
 
     candidate: str
     sha256: str  # of the file that was checked
+    weights_sha256: str | None = None  # of its external data
     verdicts: tuple[Verdict, ...]
     parity: tuple[OutputParity, ...] = ()
     metric: Metric | None = None
@@ -72,6 +105,8 @@ class Attempt(Record):
     label: str
     outcome: Outcome
     reason: str
+    where: str = ""  # the line of the model's code at fault, "model.py:12"
+    hint: str = ""  # what may help
     candidate: Candidate | None = None
     check: CheckResult | None = None
     chosen: bool = False
@@ -91,10 +126,22 @@ class Latency(Record):
     mean_ms: float
 
 
+class Ratio(Record):
+    """Latency of one candidate over another's, from rounds that both took part in."""
+
+    contender: str
+    over: str
+    ratio: float  # median of the rounds' ratios, geometric mean over points; above 1 is slower
+    low: float
+    high: float  # ends of the confidence interval
+    rounds: int
+
+
 class BenchmarkResult(Record):
     """All contenders, timed in turn in one process; what could not run says why in ``skipped``."""
 
     latencies: tuple[Latency, ...]
+    ratios: tuple[Ratio, ...] = ()  # of every other candidate over the one with the lowest latency
     skipped: tuple[Verdict, ...] = ()
     seconds: float
 

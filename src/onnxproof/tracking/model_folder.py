@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Schema
 
-TRAVELS: Final = ("model.onnx", "proof.json", "report.md")
+TRAVELS: Final = ("proof.json", "report.md")
+"""Beside the files of the chosen candidate."""
 RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 
 def build_model_folder(proof: Proof, work: Path, logged: LoggedModel, folder: Path) -> None:
     """Write into ``folder`` what MLflow keeps of the proof in ``work``, no big file twice.
 
-    ``model.onnx`` is the proven file itself, by hard link.
+    ``model.onnx`` and its external data are the proven files themselves, by hard link.
     """
     import mlflow.onnx
     import onnx
@@ -52,7 +53,7 @@ def build_model_folder(proof: Proof, work: Path, logged: LoggedModel, folder: Pa
         save_as_external_data=False,
     )
     (folder / "model.onnx").unlink()
-    for name in TRAVELS:
+    for name in (*TRAVELS, *(file.path for file in proof.chosen.files)):
         os.link(work / name, folder / name)
     for name in sets_of(proof):
         shutil.copytree(work / name, folder / name, copy_function=os.link)

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxproof.artifact import sha256_of
 from onnxproof.errors import RegisterError
 from onnxproof.progress import say
 from onnxproof.records import Proof, Registration
@@ -30,7 +29,8 @@ def register(proof: Proof, work: Path) -> Registration:
 
     Args:
         proof: As it stands in ``work``'s ``proof.json``.
-        work: Holds ``model.onnx``, ``proof.json``, ``report.md`` and the reference.
+        work: Holds ``model.onnx`` and its external data, ``proof.json``, ``report.md`` and the
+            reference.
 
     Raises:
         RegisterError: What came back from the registry is not what was sent.
@@ -122,11 +122,12 @@ def _fetch_and_replay(client: MlflowClient, model_id: str, proof: Proof, work: P
     folder = work / "fetched"
     try:
         fetched = fetch(client.get_logged_model(model_id).artifact_location, folder)
-        if sha256_of(fetched / "model.onnx") != proof.check.sha256:
-            raise RegisterError(
-                f"the model.onnx that MLflow gives back for models:/{model_id} is not the proven "
-                "file; check the artifact store, then run the same again"
-            )
+        for file in proof.chosen.files:
+            if not file.unchanged(fetched):
+                raise RegisterError(
+                    f"the {file.path} that MLflow gives back for models:/{model_id} is not the "
+                    "proven file; check the artifact store, then run the same again"
+                )
         log = work / "logs" / "replay.log"
         replay_folder(fetched, limits=proof.spec.limits, log=log)
     finally:

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import onnxsim
+import pytest
+from mlflow import MlflowClient
+from onnx.external_data_helper import ExternalDataInfo
+
+from onnxproof import external_data, tracking
+from onnxproof.artifact import Artifact
+from onnxproof.check import CheckRequest, check_in_child
+from onnxproof.errors import CheckError, RegisterError
+from onnxproof.export import ExportRequest, export_in_child
+from onnxproof.external_data import on_graph_alone, outside
+from onnxproof.plan import find_local
+from onnxproof.proof import conclude
+from onnxproof.records import Candidate, Ladder, Loaded, Proof, Work
+from onnxproof.simplify import SimplifyRequest, simplify_in_child
+from onnxproof.spec import Spec, Strategy
+from onnxproof.tracking import new_version
+from tests import toys
+from tests.unit.builders import spec_of, work_in
+from tests.unit.making import load, model_of
+
+STRATEGIES: tuple[Strategy, ...] = ("dynamo", "trace", "script")
+TRAP = """
+    <ir_version: 8, opset_import: ["" : 18]>
+    g (float[batch, 2] x) => (float[batch, 2] y)
+    <float[2, 2] v = {0, 0, 0, 0}, float[2, 2] w = {0, 0, 0, 0}, float[2] bias = {0, 0}>
+    {
+        a = MatMul(x, v)
+        b = MatMul(a, w)
+        c = Add(b, bias)
+        sum = Add(v, w)
+        y = MatMul(c, sum)
+    }
+"""
+"""Two weights of one shape, a bias, and a weight + weight."""
+
+
+def tied_spec(**export: object) -> Spec:
+    return spec_of(
+        "tied",
+        inputs={"x": "int64[batch, 4] in 0..999"},
+        dims={"batch": {"max": 8}},
+        export={"external_data": "always", **export},
+        check={"samples": 1},
+    )
+
+
+class Outside:
+    """A model, loaded once, and its exports into one work folder."""
+
+    def __init__(self, folder: Path, spec: Spec) -> None:
+        self.spec, self.work = spec, work_in(folder)
+        self.loaded: Loaded = load(spec, self.work)
+
+    def export(self, strategy: Strategy) -> Candidate:
+        return export_in_child(ExportRequest(self.spec, self.work, self.loaded, strategy))
+
+    def simplify(self, candidate: Candidate) -> Candidate:
+        return simplify_in_child(SimplifyRequest(self.work, self.loaded, candidate))
+
+    def reason(self, candidate: Candidate) -> str:
+        """Why the candidate is not proven; empty when it is."""
+        request = CheckRequest(self.spec, self.work, self.loaded, candidate)
+        return check_in_child(request).reason
+
+    def graph(self, candidate: Candidate) -> onnx.ModelProto:
+        path = self.work.path(candidate.model.path)
+        model: onnx.ModelProto = onnx.load(path, load_external_data=False)
+        return model
+
+
+class Exported(NamedTuple):
+    """One strategy's graph, and how it came out."""
+
+    model: Outside
+    plain: Candidate
+    shares_memory: list[bool]  # of each weight, with the module
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Outside:
+    return Outside(tmp_path, tied_spec())
+
+
+@pytest.fixture(scope="module", params=STRATEGIES)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    module, store, shares = toys.Tied(), external_data.store, []
+    owned = [each.detach().numpy() for each in module.parameters()]
+
+    def spy(graph: external_data.Exported, work: Work, name: str) -> Artifact | None:
+        for tensor in graph.weights.values():
+            shares.append(any(np.shares_memory(tensor.numpy(), each) for each in owned))
+        return store(graph, work, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toys, "tied", lambda: module)
+        patch.setattr(external_data, "store", spy)
+        model = Outside(tmp_path_factory.mktemp(request.param), tied_spec())
+        return Exported(model, model.export(request.param), shares)
+
+
+@pytest.fixture
+def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, onnx.ModelProto]:
+    """The graph on disk with its weights beside it, and the graph without them."""
+    model = model_of(TRAP)
+    random = np.random.default_rng(0)
+    for tensor in model.graph.initializer:
+        values = random.normal(size=tuple(tensor.dims)).astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    path = tmp_path / "trap.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="trap.onnx.data", size_threshold=0)
+    monkeypatch.chdir(tmp_path)  # where onnxsim looks for the weights' file
+    return path, onnx.load(path, load_external_data=False)
+
+
+def outputs_of(path: Path) -> np.ndarray:
+    session = onnxruntime.InferenceSession(path)
+    (result,) = session.run(None, {"x": np.ones((2, 2), np.float32)})
+    return np.asarray(result)
+
+
+def operators(model: onnx.ModelProto) -> list[str]:
+    return [node.op_type for node in model.graph.node]
+
+
+def test_a_simplifier_that_sees_no_data_makes_another_model_and_says_ok(
+    trap: tuple[Path, onnx.ModelProto],
+) -> None:
+    path, graph = trap
+    wrong, ok = onnxsim.simplify(graph)
+    assert ok
+    assert operators(wrong) == ["MatMul", "MatMul", "MatMul"]
+    assert [each.name for each in wrong.graph.initializer] == ["v"]
+    onnx.save(wrong, path.with_name("wrong.onnx"))
+    assert np.abs(outputs_of(path.with_name("wrong.onnx")) - outputs_of(path)).max() > 0.1
+
+
+def test_a_simplifier_that_sees_weights_as_inputs_keeps_every_one(
+    trap: tuple[Path, onnx.ModelProto],
+) -> None:
+    path, graph = trap
+    right = on_graph_alone(graph, lambda opened: onnxsim.simplify(opened)[0])
+    assert sorted(operators(right)) == sorted(operators(graph))
+    assert {each.name for each in outside(right)} == {"v", "w", "bias"}
+    assert [each.name for each in right.graph.input] == ["x"]
+    onnx.save(right, path.with_name("right.onnx"))
+    np.testing.assert_allclose(outputs_of(path.with_name("right.onnx")), outputs_of(path), 1e-5)
+
+
+def test_a_weight_that_is_not_used_any_more_leaves_the_graph(
+    trap: tuple[Path, onnx.ModelProto],
+) -> None:
+    def drop_the_sum(opened: onnx.ModelProto) -> onnx.ModelProto:
+        del opened.graph.node[2:]
+        opened.graph.node[1].output[0] = "y"
+        return opened
+
+    changed = on_graph_alone(trap[1], drop_the_sum)
+    assert [each.name for each in changed.graph.initializer] == ["v", "w"]
+
+
+def test_a_weight_that_only_a_branch_uses_stays() -> None:
+    model = model_of("""
+        <ir_version: 8, opset_import: ["" : 18]>
+        g (bool c, float[2] x) => (float[2] y) <float[2] w = {1, 2}>
+        {
+            y = If (c) <
+                then_branch = yes () => (float[2] a) { a = Add(x, w) },
+                else_branch = no () => (float[2] b) { b = Neg(x) }
+            >
+        }
+    """)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="w.data")
+    changed = on_graph_alone(model, lambda opened: opened)
+    assert [each.name for each in changed.graph.initializer] == ["w"]
+
+
+def test_a_graph_with_its_weights_outside_is_proven_plain_and_simplified(
+    exported: Exported,
+) -> None:
+    model, plain, _ = exported
+    assert plain.weights is not None
+    assert plain.weights.unchanged(model.work.folder)
+    simplified = model.simplify(plain)
+    assert simplified.weights == plain.weights
+    assert (model.reason(plain), model.reason(simplified)) == ("", "")
+    assert len(list(Path(model.work.folder).glob("*.data"))) == 1
+
+
+def test_a_tied_weight_is_stored_once(exported: Exported) -> None:
+    stored = {}
+    for tensor in outside(exported.model.graph(exported.plain)):
+        info = ExternalDataInfo(tensor)
+        stored[info.offset] = info.length
+    assert sum(length or 0 for length in stored.values()) == 4 * (1000 * 16 + 2 * 16 * 32)
+
+
+def test_weights_on_their_way_out_are_the_memory_of_the_module(exported: Exported) -> None:
+    assert exported.shares_memory == [True, True, True]
+
+
+def test_strategies_with_the_same_weights_share_one_file(model: Outside) -> None:
+    traced, scripted = model.export("trace"), model.export("script")
+    assert traced.weights == scripted.weights
+    assert model.reason(scripted) == ""
+
+
+def test_strategies_with_other_weights_have_a_file_each(model: Outside) -> None:
+    traced = model.export("trace")
+    assert traced.weights is not None
+    with Path(model.work.path(traced.weights.path)).open("r+b") as file:
+        file.seek(100)
+        file.write(b"other")
+    scripted = model.export("script")
+    assert scripted.weights is not None
+    assert scripted.weights.path == "script.onnx.data"
+    assert model.reason(scripted) == ""
+
+
+def test_weights_too_large_for_one_file_go_out_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Outside(tmp_path, tied_spec(external_data="auto"))
+    assert model.export("trace").weights is None
+    monkeypatch.setattr(external_data, "MAX_FILE_BYTES", 8_000)
+    assert model.export("script").weights is not None
+
+
+def test_each_weight_starts_where_the_runtime_can_map_it(model: Outside) -> None:
+    infos = [ExternalDataInfo(each) for each in outside(model.graph(model.export("trace")))]
+    assert [(info.offset or 0) % 4096 for info in infos] == [0, 0, 0]
+
+
+def test_one_changed_byte_of_the_weights_is_no_longer_what_was_exported(model: Outside) -> None:
+    candidate = model.export("trace")
+    change_a_byte(Path(model.work.path("trace.onnx.data")))
+    assert model.reason(candidate) == (
+        "bytes: trace.onnx.data is gone or was changed since it was written"
+    )
+
+
+def change_a_byte(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(1)
+        byte = file.read(1)
+        file.seek(1)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def test_onnx_opens_no_weights_that_a_link_leads_to(model: Outside, tmp_path: Path) -> None:
+    """Why candidates share a folder rather than have a link each."""
+    candidate = model.export("trace")
+    os.link(model.work.path("trace.onnx.data"), tmp_path / "second name")
+    with pytest.raises(onnx.checker.ValidationError, match="multiple hard links"):
+        onnx.load(model.work.path(candidate.model.path))
+
+
+@pytest.fixture
+def proven(outside_proof: tuple[Proof, Path], tmp_path: Path) -> tuple[Proof, Path]:
+    """A real proof with its weights outside, and a copy of its folder that a test may spoil."""
+    return outside_proof[0], Path(shutil.copytree(outside_proof[1], tmp_path / "work"))
+
+
+def test_a_proof_names_its_weights_and_everyone_can_load_the_model(
+    proven: tuple[Proof, Path],
+) -> None:
+    proof, work = proven
+    assert proof.chosen.weights is not None
+    assert proof.check.weights_sha256 == proof.chosen.weights.sha256
+    onnx.checker.check_model(str(work / "model.onnx"), full_check=True)
+    assert onnx.load(work / "model.onnx").graph.initializer[0].raw_data
+
+
+def test_weights_that_changed_after_the_check_are_no_proof(proven: tuple[Proof, Path]) -> None:
+    proof, folder = proven
+    change_a_byte(folder / "trace.onnx.data")
+    chosen = next(each.candidate for each in proof.attempts if each.chosen)
+    ladder = Ladder(attempts=proof.attempts, chosen=chosen, benchmark=proof.benchmark)
+    work = Work(folder=str(folder), roots=(), allow=(), metadata={})
+    with pytest.raises(CheckError, match=r"trace\.onnx\.data is not the file that was checked"):
+        conclude(proof.spec, work, proof.proof_key, proof.loaded, ladder)
+
+
+def test_a_local_proof_whose_weights_changed_is_not_found_again(
+    proven: tuple[Proof, Path], tmp_path: Path
+) -> None:
+    proof, folder = proven
+    place = tmp_path / "home" / "work" / "toy" / "1"
+    shutil.copytree(folder, place)
+    assert find_local(tmp_path / "home", "toy", proof.proof_key) is not None
+    change_a_byte(place / "trace.onnx.data")
+    assert find_local(tmp_path / "home", "toy", proof.proof_key) is None
+
+
+def test_the_registry_holds_the_weights_and_pyfunc_predicts_with_them(
+    client: MlflowClient, proven: tuple[Proof, Path], tmp_path: Path
+) -> None:
+    import mlflow.pyfunc
+
+    proof, work = proven
+    made = tracking.register(proof, work)
+    folder = tracking.download(made.model_uri, tmp_path / "fetched")
+    assert proof.chosen.unchanged(folder)
+    command = [sys.executable, "-I", str(folder / "replay.py")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert onnx.load(folder / "model.onnx").graph.initializer[0].raw_data
+    predicted = mlflow.pyfunc.load_model(made.model_uri).predict({"x": np.zeros((2, 4), np.int64)})
+    assert predicted["output"].shape == (2, 4, 1000)
+
+
+def test_weights_that_the_registry_gives_back_changed_make_no_version(
+    client: MlflowClient, proven: tuple[Proof, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = new_version.fetch
+
+    def spoil(location: str, folder: Path) -> Path:
+        fetched = fetch(location, folder)
+        change_a_byte(fetched / "trace.onnx.data")
+        return fetched
+
+    monkeypatch.setattr(new_version, "fetch", spoil)
+    with pytest.raises(RegisterError, match=r"the trace\.onnx\.data that MLflow gives back"):
+        tracking.register(*proven)
+    assert client.search_model_versions("name = 'toy'") == []
+
+
+def test_a_replay_notices_one_changed_byte_of_the_weights(proven: tuple[Proof, Path]) -> None:
+    from onnxproof import replay
+
+    _, folder = proven
+    assert replay.same_bytes(folder)
+    change_a_byte(folder / "trace.onnx.data")
+    assert not replay.same_bytes(folder)
