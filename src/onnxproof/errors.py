@@ -19,7 +19,7 @@ OnnxproofError                 exit 1
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 ChildEnd = Literal["error", "crash", "timeout", "out_of_memory"]
 
@@ -55,24 +55,38 @@ class StageError(OnnxproofError):
     Attributes:
         end: How its child process ended.
         log_tail: The last lines the child printed; empty when it printed none.
+        where: The line of the model's code at fault, ``model.py:12``; empty when not known.
+        hint: What may help; empty when nothing more than the message says is known.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, end: ChildEnd = "error", log_tail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        end: ChildEnd = "error",
+        log_tail: str = "",
+        where: str = "",
+        hint: str = "",
+    ) -> None:
         super().__init__(message)
-        self.end = end
+        self.end: ChildEnd = end
         self.log_tail = log_tail
+        self.where = where
+        self.hint = hint
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default pickles positional arguments only; errors cross from child processes.
-        return (_rebuild_stage_error, (type(self), str(self), self.end, self.log_tail))
+        names = ("end", "log_tail", "where", "hint")
+        attributes = {name: getattr(self, name) for name in names}
+        return (_rebuild_stage_error, (type(self), str(self), attributes))
 
 
 def _rebuild_stage_error(
-    cls: type[StageError], message: str, end: ChildEnd, log_tail: str
+    cls: type[StageError], message: str, attributes: dict[str, Any]
 ) -> StageError:
-    return cls(message, end=end, log_tail=log_tail)
+    return cls(message, **attributes)
 
 
 class LoadError(StageError):

@@ -1,0 +1,88 @@
+"""What a person can do about a graph that did not come out, or came out wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from onnxproof.records import Baked, Candidate, CheckResult
+from onnxproof.spec import Strategy
+
+_VALUES: Final = (
+    "forward reads the value of a tensor into Python: write a branch as torch.cond and a loop as "
+    "torch.while_loop, or take strategy script, which keeps If and Loop"
+)
+_SIZES: Final = (
+    "this line holds for some sizes only: compute with x.shape instead of a number, or declare the "
+    "dim as forward needs it (min, max, multiple_of, or min = max to fix it)"
+)
+_OPERATOR: Final = (
+    "give the operator a translation in export.translations, or write this line with others"
+)
+_TORCHSCRIPT: Final = (
+    "TorchScript reads a part of Python: annotate what is no tensor, and write this line in what "
+    "it knows; or leave script out of export.strategies"
+)
+_OUTPUTS: Final = "let forward return tensors, in a tuple or a dict"
+_CALL: Final = (
+    "the exporter calls forward otherwise than Python does: set source.call, or give forward plain "
+    "parameters"
+)
+_AGAINST_ERRORS: Final = (
+    (r"data-dependent|[Uu]nbacked|[Dd]ynamic control flow", _VALUES),
+    (r"Constraints violated|[Ss]pecializ", _SIZES),
+    (r"No ONNX function found|Error when translating", _OPERATOR),
+    (r"NotSupportedError|Unknown type|undefined value|TorchScript|no attribute", _TORCHSCRIPT),
+    (r"Tracer cannot infer type|can be output from traced", _OUTPUTS),
+    (r"TypeError: .*(argument|parameter)", _CALL),
+)
+"""In this order: what PyTorch's words look like, and the remedy."""
+
+_AGAINST_NOTHING_KNOWN: Final[dict[Strategy, str]] = {
+    "dynamo": "torch.export.draft_export(module, args) lists every line that it cannot take",
+    "trace": "torch.jit.trace(module, args) fails alike, and is quicker to try a change on",
+    "script": _TORCHSCRIPT,
+}
+_AGAINST_BAKING: Final[dict[Strategy, str]] = {
+    "dynamo": "declare a Python number as a tensor (int64[] in LOW..HIGH), and write loops over it "
+    "as torch.while_loop, branches as torch.cond",
+    "trace": "tracing runs the Python code once: take strategy script, which keeps Loop and If, or "
+    "torch.while_loop and torch.cond with dynamo",
+    "script": "pass the value to forward as a tensor, and keep it one",
+}
+_AGAINST_VERDICTS: Final = {
+    "structure": "another strategy or export.opset may give a graph that is valid",
+    "contract": "name inputs and outputs as forward has them, and declare sizes as it needs them",
+    "session": "another strategy or a lower export.opset may use operators that this ONNX Runtime "
+    "has",
+    "parity": "another strategy may be right; widen check.tolerance only where a difference of "
+    "this size does no harm",
+    "metric": "another strategy may be closer; gates.max_metric_drop is what is allowed",
+}
+
+
+def against_error(strategy: Strategy, text: str) -> str:
+    """What may help against an exporter's error."""
+    found = (hint for pattern, hint in _AGAINST_ERRORS if re.search(pattern, text))
+    return next(found, _AGAINST_NOTHING_KNOWN[strategy])
+
+
+def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]:
+    """The line that is most likely at fault when a check fails, and what may help; both or none."""
+    failed = next((each for each in check.verdicts if each.outcome == "failed"), None)
+    if failed is None:
+        return "", ""
+    where = _line_of(candidate.baked, failed.reason)
+    if "baked in" in failed.reason:
+        return where, _AGAINST_BAKING[candidate.strategy]
+    if where and failed.name in ("contract", "parity", "session"):
+        # It has the graph of one example: of its size or, where tracing went by a value, of that.
+        sized = candidate.strategy == "dynamo" or "axis" in failed.reason
+        return where, _SIZES if sized else _AGAINST_BAKING["trace"]
+    return where, _AGAINST_VERDICTS.get(failed.name, "")
+
+
+def _line_of(baked: tuple[Baked, ...], reason: str) -> str:
+    named = [each for each in baked if f"input {each.input!r}" in reason]
+    equations = [each for each in named if "Eq(" in each.what]  # others leave more than one size
+    return next((each.where for each in (*equations, *named, *baked)), "")
