@@ -1,22 +1,24 @@
-"""Run the simplifier on one graph."""
+"""Run a simplifier on one graph."""
 
 from __future__ import annotations
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof import simplify as simplifier
-from onnxproof.records import Candidate, Loaded, Work
+from onnxproof.records import Candidate, Loaded, Simplifier, Work
+from onnxproof.simplify import simplify as run_simplifier
 from onnxproof.spec import Spec
 
 
 @task(
     name="simplify",
-    task_run_name="simplify-{candidate.label}",
+    task_run_name="simplify-{candidate.label}+{simplifier}",
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def simplify(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate) -> Candidate:
+def simplify(
+    spec: Spec, work: Work, loaded: Loaded, candidate: Candidate, simplifier: Simplifier
+) -> Candidate:
     """The simplified graph, a candidate of its own."""
-    return simplifier.simplify(spec, work, loaded, candidate)
+    return run_simplifier(spec, work, loaded, candidate, simplifier)

@@ -1,7 +1,8 @@
 """Time PyTorch and every proven candidate on the same inputs, in turn, in one process.
 
 A machine's speed drifts over seconds, so the contenders take turns in shuffled rounds: what slows
-one round slows all of them, and the ratio of medians holds where the milliseconds do not.
+one round slows all of them, and the ratios of a round hold where the milliseconds do not.
+Candidates that half of the time has shown to be slower leave their turns to those that are close.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +20,7 @@ from onnxproof.child import run_in_child
 from onnxproof.errors import BenchmarkError
 from onnxproof.grid import Sizes, example_sizes, label
 from onnxproof.inputs import Feed
+from onnxproof.paired import compare
 from onnxproof.progress import say
 from onnxproof.records import BenchmarkResult, Candidate, Latency, Verdict, Work
 from onnxproof.spec import BenchmarkSpec, Spec
@@ -26,6 +29,11 @@ EAGER: Final = "pytorch eager"
 WARMUP_CALLS: Final = 3
 WARMUP_SECONDS: Final = 0.2
 MAX_ROUNDS: Final = 10_000
+FEWEST_ROUNDS: Final = 2
+HEAT_ROUNDS: Final = 10
+"""Before a candidate may leave: the least from which a 95 % interval means what it says."""
+FINAL_ROUNDS: Final = 20
+"""For those that stay, also where the budget is used up: fewer cannot tell 5 % from noise."""
 FEWEST_FOR_P90: Final = 10
 
 
@@ -69,6 +77,7 @@ def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
     spec, work, candidates = request
     start = time.monotonic()
     latencies: list[Latency] = []
+    samples: dict[str, list[list[float]]] = defaultdict(list)
     with eager(spec, work) as baseline:
         sessions, skipped = _open_all(spec.benchmark, work, candidates)
         contenders = [Contender(EAGER, "", baseline), *sessions]
@@ -77,43 +86,73 @@ def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
             say("benchmark", label(sizes), number, len(spec.benchmark.at))
             feed = draw(spec.inputs, sizes, spec.check.seed, 0)
             calls = [contender.prepare(feed) for contender in contenders]
-            samples_ms = take_samples(calls, spec.benchmark, spec.check.seed)
-            latencies += [
-                summarize(contender, sizes, spec.benchmark.threads, samples)
-                for contender, samples in zip(contenders, samples_ms, strict=True)
-            ]
+            racing = _races(contenders, len(candidates))
+            samples_ms = take_samples(calls, spec.benchmark, spec.check.seed, racing)
+            for contender, taken in zip(contenders, samples_ms, strict=True):
+                latencies.append(summarize(contender, sizes, spec.benchmark.threads, taken))
+                if contender.provider:
+                    samples[contender.label].append(taken)
     return BenchmarkResult(
-        latencies=tuple(latencies), skipped=tuple(skipped), seconds=time.monotonic() - start
+        latencies=tuple(latencies),
+        ratios=compare(samples),
+        skipped=tuple(skipped),
+        seconds=time.monotonic() - start,
     )
 
 
+def _races(contenders: Sequence[Contender], candidates: int) -> list[range]:
+    """Places of the candidates on each provider, which are what is chosen among."""
+    if candidates < 2:
+        return []
+    return [range(first, first + candidates) for first in range(1, len(contenders), candidates)]
+
+
 def take_samples(
-    calls: Sequence[Callable[[], object]], benchmark: BenchmarkSpec, seed: int
+    calls: Sequence[Callable[[], object]],
+    benchmark: BenchmarkSpec,
+    seed: int,
+    races: Sequence[Collection[int]] = (),
 ) -> list[list[float]]:
-    """Milliseconds of each call, one list a contender, all of one length."""
+    """Milliseconds of each call, one list a contender, in order of rounds.
+
+    All have one length, except that calls of one race which were shown to be slower than another of
+    it when half of ``benchmark.seconds`` is over take part no more.
+    """
     for call in calls:
         _warm_up(call)
     samples: list[list[float]] = [[] for _ in calls]
     order = list(range(len(calls)))
     shuffle = random.Random(seed).shuffle  # noqa: S311  # an order of turns is no secret
-    rounds = benchmark.samples or MAX_ROUNDS
-    deadline = time.monotonic() + benchmark.seconds
+    fewest = FINAL_ROUNDS if races else FEWEST_ROUNDS
+    start = time.monotonic()
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()  # a collection inside one contender's turn is counted as its own
     try:
-        for taken in range(rounds):
+        for done in range(benchmark.samples or MAX_ROUNDS):
+            used = time.monotonic() - start
+            if benchmark.samples is None:
+                if used > benchmark.seconds and done >= fewest:
+                    break
+                if races and used > benchmark.seconds / 2 and done >= HEAT_ROUNDS:
+                    slower = {index for race in races for index in _slower(race, samples)}
+                    order = [index for index in order if index not in slower]
+                    races = ()
             shuffle(order)
             for index in order:
-                start = time.perf_counter_ns()
+                before = time.perf_counter_ns()
                 calls[index]()
-                samples[index].append((time.perf_counter_ns() - start) / 1e6)
-            if benchmark.samples is None and taken and time.monotonic() > deadline:
-                break
+                samples[index].append((time.perf_counter_ns() - before) / 1e6)
     finally:
         if collecting:
             gc.enable()
     return samples
+
+
+def _slower(race: Collection[int], samples: Sequence[Sequence[float]]) -> list[int]:
+    """Those of a race whose interval lies above that of its fastest."""
+    ratios = compare({str(index): [samples[index]] for index in race})
+    return [int(each.contender) for each in ratios if each.low > 1]
 
 
 def summarize(

@@ -20,6 +20,7 @@ from onnxproof.records import (
     Loaded,
     Proof,
     Registration,
+    Simplifier,
     Work,
 )
 from onnxproof.spec import Spec, Strategy
@@ -33,8 +34,8 @@ class Stages:
 
     look_up: Callable[[str, str], Registration | None]
     load: Callable[[Spec, Work], Loaded]
-    export: Callable[[Spec, Work, Loaded, Strategy], Candidate]
-    simplify: Callable[[Spec, Work, Loaded, Candidate], Candidate]
+    export: Callable[[Spec, Work, Loaded, Strategy, str], Candidate]
+    simplify: Callable[[Spec, Work, Loaded, Candidate, Simplifier], Candidate]
     check: Callable[[Spec, Work, Loaded, Candidate], CheckResult]
     benchmark: Callable[[Spec, Work, tuple[Candidate, ...]], BenchmarkResult]
     conclude: Callable[[Spec, Work, str, Loaded, Ladder], Proof]
@@ -82,11 +83,11 @@ class _Rungs:
     loaded: Loaded
     stages: Stages
 
-    def export(self, strategy: Strategy) -> Candidate:
-        return self.stages.export(self.spec, self.work, self.loaded, strategy)
+    def export(self, strategy: Strategy, variant: str) -> Candidate:
+        return self.stages.export(self.spec, self.work, self.loaded, strategy, variant)
 
-    def simplify(self, candidate: Candidate) -> Candidate:
-        return self.stages.simplify(self.spec, self.work, self.loaded, candidate)
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+        return self.stages.simplify(self.spec, self.work, self.loaded, candidate, simplifier)
 
     def check(self, candidate: Candidate) -> CheckResult:
         return self.stages.check(self.spec, self.work, self.loaded, candidate)

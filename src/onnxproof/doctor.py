@@ -14,7 +14,7 @@ from onnxproof.errors import BadInput, OnnxproofError, ServerUnreachable
 from onnxproof.settings import Settings, require_servers, shown_url
 from onnxproof.workspace import catalog_names
 
-NEEDED: Final = ("torch", "onnx", "onnxscript", "onnxsim", "mlflow", "prefect")
+NEEDED: Final = ("torch", "onnx", "onnxscript", "onnxsim", "onnxslim", "mlflow", "prefect")
 RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 FREE_GB: Final = 2
 

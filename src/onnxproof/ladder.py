@@ -1,4 +1,4 @@
-"""The one loop over candidates: produce, check, and where the search asks for it benchmark.
+"""The one loop over candidates: source variant x strategy x simplifier; produce, check, benchmark.
 
 The flow hands it tasks, the library hands it plain functions; the order is written once, here.
 """
@@ -6,26 +6,36 @@ The flow hands it tasks, the library hands it plain functions; the order is writ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NoReturn, Protocol
+from typing import Final, Literal, NoReturn, Protocol
 
+from onnxproof.choice import choose
 from onnxproof.errors import CheckError, ExportError, ProofRefused, StageError
+from onnxproof.hints import against_refusal
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
     Candidate,
     CheckResult,
     Ladder,
+    Simplifier,
+    label_of,
 )
 from onnxproof.spec import Spec, Strategy
+
+SIMPLIFIERS: Final[dict[Literal["first", "fastest"], tuple[Simplifier, ...]]] = {
+    "first": ("onnxsim",),
+    "fastest": ("onnxsim", "onnxslim", "rewrite"),
+}
+"""What is made of each plain graph, by ``export.search``."""
 
 
 class Stages(Protocol):
     """What the loop calls; each raises its own StageError."""
 
-    def export(self, strategy: Strategy) -> Candidate:
-        """The graph that a strategy gives."""
+    def export(self, strategy: Strategy, variant: str) -> Candidate:
+        """The graph that a strategy gives of a variant of the source."""
 
-    def simplify(self, candidate: Candidate) -> Candidate:
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
         """What the simplifier makes of it."""
 
     def check(self, candidate: Candidate) -> CheckResult:
@@ -36,33 +46,35 @@ class Stages(Protocol):
 
 
 def climb(spec: Spec, stages: Stages) -> Ladder:
-    """Try the spec's strategies in order, and choose among what is proven.
+    """Try the spec's strategies in order, on the declared source and then on each of its variants.
 
-    ``search: first`` stops at the first strategy whose graph is proven; ``fastest`` proves all and
-    takes the lowest median. When nothing is proven, ``chosen`` is None and every attempt has its
-    reason.
+    ``search: first`` stops at the first strategy whose graph is proven, so a variant is tried only
+    where the declared source gave nothing; ``fastest`` proves all, and takes the fastest beyond
+    noise. When nothing is proven, ``chosen`` is None and every attempt has its reason.
     """
     attempts: list[Attempt] = []
     kept: list[Candidate] = []
-    for strategy in spec.export.strategies:
-        if kept and spec.export.search == "first":
-            reason = f"{kept[0].label} was proven first"
-            attempts.append(Attempt(label=strategy, outcome="not_reached", reason=reason))
-            continue
-        rungs = list(_try(strategy, stages, spec))
-        attempts += rungs
-        kept += [rung.candidate for rung in rungs if rung.chosen and rung.candidate]
+    for variant in ("", *spec.source.variants):
+        for strategy in spec.export.strategies:
+            if kept and spec.export.search == "first":
+                label = label_of(strategy, variant=variant)
+                reason = f"{kept[0].label} was proven first"
+                attempts.append(Attempt(label=label, outcome="not_reached", reason=reason))
+                continue
+            rungs = list(_try(strategy, variant, stages, spec))
+            attempts += rungs
+            proven = [each.candidate for each in rungs if each.candidate and _is_proven(each)]
+            kept += proven if spec.export.search == "fastest" else proven[-1:]
     if not kept:
         return Ladder(attempts=tuple(attempts))
     benchmark = stages.benchmark(tuple(kept))
-    chosen = min(kept, key=lambda each: 1 / (benchmark.speedup(each.label) or 1))
-    return Ladder(
-        attempts=tuple(
-            rung.model_copy(update={"chosen": rung.candidate == chosen}) for rung in attempts
-        ),
-        chosen=chosen,
-        benchmark=benchmark,
-    )
+    chosen, reasons = choose(kept, benchmark.ratios)
+    for index, rung in enumerate(attempts):
+        reason = reasons.get(rung.label, rung.reason)
+        attempts[index] = rung.model_copy(
+            update={"chosen": rung.candidate == chosen, "reason": reason}
+        )
+    return Ladder(attempts=tuple(attempts), chosen=chosen, benchmark=benchmark)
 
 
 def refuse(ladder: Ladder) -> NoReturn:
@@ -74,7 +86,9 @@ def refuse(ladder: Ladder) -> NoReturn:
         ExportError: No strategy gave a graph.
     """
     reasons = "; ".join(
-        f"{rung.label}: {rung.reason}" for rung in ladder.attempts if rung.outcome == "failed"
+        f"{rung.label}: {rung.reason}" + (f" (at {rung.where})" if rung.where else "")
+        for rung in ladder.attempts
+        if rung.outcome == "failed"
     )
     if any(rung.check is not None for rung in ladder.attempts):
         raise ProofRefused(f"no candidate was proven, so nothing is registered. {reasons}")
@@ -83,58 +97,77 @@ def refuse(ladder: Ladder) -> NoReturn:
     raise ExportError(f"no strategy gave an ONNX graph. {reasons}")
 
 
-def _try(strategy: Strategy, stages: Stages, spec: Spec) -> Iterator[Attempt]:
-    """The plain graph of one strategy, then its simplified one; at most one of them ``chosen``."""
+def _try(strategy: Strategy, variant: str, stages: Stages, spec: Spec) -> Iterator[Attempt]:
+    """The plain graph of one strategy, then what each simplifier makes of it."""
     plain = None
     try:
-        plain = stages.export(strategy)
+        plain = stages.export(strategy, variant)
         verdict = stages.check(plain)
     except StageError as error:
-        yield Attempt(label=strategy, outcome="failed", reason=str(error), candidate=plain)
+        label = label_of(strategy, variant=variant)
+        yield _failed(label, error, plain)
         return
-    simplified = f"{strategy}+onnxsim"
-    if not verdict.proven:
-        yield _attempt(plain, verdict, chosen=False)
-        reason = "the plain graph is not proven"
-        yield Attempt(label=simplified, outcome="not_reached", reason=reason)
-        return
-    rung = _simplified(plain, stages, spec)
-    yield _attempt(plain, verdict, chosen=not rung.chosen)
-    yield rung
+    yield _attempt(plain, verdict)
+    for simplifier in SIMPLIFIERS[spec.export.search]:
+        if verdict.proven:
+            yield _simplified(plain, simplifier, stages, spec)
+        else:
+            label = label_of(strategy, simplifier, variant)
+            reason = "the plain graph is not proven"
+            yield Attempt(label=label, outcome="not_reached", reason=reason)
 
 
-def _simplified(plain: Candidate, stages: Stages, spec: Spec) -> Attempt:
-    label = f"{plain.strategy}+onnxsim"
+def _simplified(plain: Candidate, simplifier: Simplifier, stages: Stages, spec: Spec) -> Attempt:
+    label = label_of(plain.strategy, simplifier, plain.variant)
     candidate = None
     try:
-        candidate = stages.simplify(plain)
+        candidate = stages.simplify(plain, simplifier)
         if worse := _worse(candidate, plain, spec):
             # It would not be taken if it were proven, so nobody waits for its check.
             return Attempt(label=label, outcome="not_reached", reason=worse, candidate=candidate)
         verdict = stages.check(candidate)
     except StageError as error:
-        return Attempt(label=label, outcome="failed", reason=str(error), candidate=candidate)
-    return _attempt(candidate, verdict, chosen=verdict.proven)
+        return _failed(label, error, candidate)
+    return _attempt(candidate, verdict)
 
 
 def _worse(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
     """Why a simplified graph is not taken even if it is right; empty when it may be."""
-    before, after = plain.model.size_bytes, simplified.model.size_bytes
+    if simplified.model.sha256 == plain.model.sha256:
+        return f"{simplified.simplifier} found nothing to change"
+    before, after = plain.size_bytes, simplified.size_bytes
     allowed = spec.gates.max_size_growth
     if after > before * (1 + allowed):
         # Both sizes, since a share of a tiny file is a large number about nothing.
         return f"the file grew from {before} to {after} bytes (gates.max_size_growth = {allowed:g})"
-    if simplified.nodes > plain.nodes:
+    if simplified.nodes > plain.nodes and spec.export.search == "first":  # fastest measures them
         return f"it has {simplified.nodes} nodes, the plain graph {plain.nodes}"
     return ""
 
 
-def _attempt(candidate: Candidate, verdict: CheckResult, *, chosen: bool) -> Attempt:
+def _is_proven(attempt: Attempt) -> bool:
+    return attempt.check is not None and attempt.check.proven
+
+
+def _failed(label: str, error: StageError, candidate: Candidate | None) -> Attempt:
+    return Attempt(
+        label=label,
+        outcome="failed",
+        reason=str(error),
+        where=error.where,
+        hint=error.hint,
+        candidate=candidate,
+    )
+
+
+def _attempt(candidate: Candidate, verdict: CheckResult) -> Attempt:
+    where, hint = against_refusal(candidate, verdict)
     return Attempt(
         label=candidate.label,
         outcome="passed" if verdict.proven else "failed",
         reason=verdict.reason or "proven",
+        where=where,
+        hint=hint,
         candidate=candidate,
         check=verdict,
-        chosen=chosen,
     )

@@ -80,11 +80,13 @@ def _changed(graph: onnx.ModelProto, simplifier: Simplifier) -> onnx.ModelProto:
     if simplifier == "onnxsim":
         import onnxsim
 
-        return onnxsim.simplify(graph)[0]
+        simplified: onnx.ModelProto = onnxsim.simplify(graph)[0]
+        return simplified
     if simplifier == "onnxslim":
         import onnxslim
 
-        return onnxslim.slim(graph)
+        slim: onnx.ModelProto = onnxslim.slim(graph)
+        return slim
     from onnxproof.rewrite import rewrite
 
     return rewrite(graph)

@@ -120,7 +120,7 @@ def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]
         "look-up-toy",
         "export-trace",
         "check-trace",
-        "simplify-trace",
+        "simplify-trace+onnxsim",
         "check-trace+onnxsim",
         "benchmark-toy",
         "conclude-toy",

@@ -148,6 +148,50 @@ def test_a_budget_that_is_used_up_leaves_two_whole_rounds() -> None:
     assert [len(each) for each in samples] == [2, 2, 2]
 
 
+def on_a_clock(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> list[Callable[[], object]]:
+    """Calls that take so long, by the only clock there is."""
+    clock = [0.0]
+
+    def take(each: float) -> Callable[[], object]:
+        return lambda: clock.__setitem__(0, clock[0] + each)
+
+    monkeypatch.setattr("time.perf_counter_ns", lambda: int(clock[0] * 1e6))
+    monkeypatch.setattr("time.monotonic", lambda: clock[0] / 1e3)
+    return [take(each) for each in milliseconds]
+
+
+def test_a_candidate_shown_to_be_slower_leaves_its_turns_to_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = on_a_clock(monkeypatch, 9, 1, 2, 1)
+    samples = take_samples(calls, BenchmarkSpec(seconds=1), seed=0, races=[range(1, 4)])
+    pytorch, first, slower, last = map(len, samples)
+    assert pytorch == first == last
+    assert benchmark.HEAT_ROUNDS <= slower < first
+
+
+def test_candidates_of_another_provider_are_no_rivals(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = on_a_clock(monkeypatch, 9, 1, 1, 5, 5)
+    samples = take_samples(
+        calls, BenchmarkSpec(seconds=1), seed=0, races=[range(1, 3), range(3, 5)]
+    )
+    assert len(set(map(len, samples))) == 1
+
+
+def test_candidates_get_enough_rounds_to_be_told_apart_also_beyond_the_budget() -> None:
+    spec = BenchmarkSpec(seconds=1e-9)
+    samples = take_samples(calls_of([], 3), spec, seed=0, races=[range(1, 3)])
+    assert max(map(len, samples)) == benchmark.FINAL_ROUNDS
+
+
+def test_candidates_are_compared_with_each_other_and_not_with_pytorch(work: Work) -> None:
+    plain, simplified = save(AFFINE, work), save(AFFINE, work, "trace", "onnxsim")
+    (ratio,) = measured(asked(at=[{"batch": 1}, {}]), work, plain, simplified).ratios
+    assert {ratio.contender, ratio.over} == {"trace", "trace+onnxsim"}
+    assert ratio.low <= ratio.ratio <= ratio.high
+    assert ratio.rounds == 2 * 12
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
 def test_the_garbage_collector_rests_meanwhile_and_is_as_it_was_afterwards(

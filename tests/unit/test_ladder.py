@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,15 @@ import pytest
 
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
 from onnxproof.ladder import climb, refuse
-from onnxproof.records import Attempt, BenchmarkResult, Candidate, CheckResult, Ladder
+from onnxproof.records import (
+    Attempt,
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Ladder,
+    Ratio,
+    Simplifier,
+)
 from onnxproof.spec import Spec, Strategy
 from tests.unit.builders import spec_of
 from tests.unit.making import benchmark_of, candidate_of, verdicts_on
@@ -24,18 +33,20 @@ class Stages:
         unchecked: dict[str, Exception] | None = None,
         sizes: dict[str, int] | None = None,
         nodes: dict[str, int] | None = None,
-        medians: dict[str, float] | None = None,
+        digests: dict[str, str] | None = None,
+        ratios: tuple[Ratio, ...] = (),
     ) -> None:
         self.broken, self.wrong, self.unchecked = broken or {}, wrong or {}, unchecked or {}
-        self.sizes, self.nodes, self.medians = sizes or {}, nodes or {}, medians or {}
+        self.sizes, self.nodes, self.ratios = sizes or {}, nodes or {}, ratios
+        self.digests = digests or {}
         self.calls: list[str] = []
         self.timed: list[str] = []
 
-    def export(self, strategy: Strategy) -> Candidate:
-        return self._make(candidate_of(strategy, sha256=strategy[0].encode().hex() * 32), "export")
+    def export(self, strategy: Strategy, variant: str = "") -> Candidate:
+        return self._make(candidate_of(strategy, variant=variant), "export")
 
-    def simplify(self, candidate: Candidate) -> Candidate:
-        simplified = candidate.model_copy(update={"simplifier": "onnxsim", "nodes": 8})
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+        simplified = candidate.model_copy(update={"simplifier": simplifier, "nodes": 8})
         return self._make(simplified, "simplify")
 
     def check(self, candidate: Candidate) -> CheckResult:
@@ -46,7 +57,8 @@ class Stages:
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         self.timed = [each.label for each in candidates]
-        return benchmark_of(**{label: self.medians.get(label, 0.5) for label in self.timed})
+        timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
+        return timed.model_copy(update={"ratios": self.ratios})
 
     def _make(self, candidate: Candidate, stage: str) -> Candidate:
         label = candidate.label
@@ -54,7 +66,8 @@ class Stages:
         if label in self.broken:
             raise self.broken[label]
         size = self.sizes.get(label, candidate.model.size_bytes)
-        model = candidate.model.model_copy(update={"size_bytes": size})
+        digest = self.digests.get(label, hashlib.sha256(label.encode()).hexdigest())
+        model = candidate.model.model_copy(update={"size_bytes": size, "sha256": digest})
         nodes = self.nodes.get(label, candidate.nodes)
         return candidate.model_copy(update={"model": model, "nodes": nodes})
 
@@ -201,25 +214,83 @@ def test_a_check_that_broke_keeps_the_graph_it_broke_on() -> None:
     assert chosen(ladder) == "trace+onnxsim"
 
 
-def test_fastest_proves_all_and_takes_the_lowest_median() -> None:
+EAGER: dict[str, Any] = {"source": {"variants": {"eager": {"attention": "eager"}}}}
+
+
+def test_fastest_proves_every_strategy_with_every_simplifier_and_times_what_is_proven() -> None:
     stages = Stages(
-        wrong={"script+onnxsim": "off"},
-        medians={"dynamo+onnxsim": 0.4, "trace+onnxsim": 0.2, "script": 0.3},
+        wrong={"script+onnxsim": "off", "trace": "off"},
+        broken={"dynamo+onnxslim": SimplifyError("crashed with SIGSEGV")},
     )
     ladder = climb(asked("fastest"), stages)
-    assert stages.timed == ["dynamo+onnxsim", "trace+onnxsim", "script"]
+    assert [(each.label, each.outcome) for each in ladder.attempts] == [
+        ("dynamo", "passed"),
+        ("dynamo+onnxsim", "passed"),
+        ("dynamo+onnxslim", "failed"),
+        ("dynamo+rewrite", "passed"),
+        ("trace", "failed"),
+        ("trace+onnxsim", "not_reached"),
+        ("trace+onnxslim", "not_reached"),
+        ("trace+rewrite", "not_reached"),
+        ("script", "passed"),
+        ("script+onnxsim", "failed"),
+        ("script+onnxslim", "passed"),
+        ("script+rewrite", "passed"),
+    ]
+    assert stages.timed == [
+        *("dynamo", "dynamo+onnxsim", "dynamo+rewrite"),
+        *("script", "script+onnxslim", "script+rewrite"),
+    ]
+
+
+def test_fastest_tries_every_variant_of_the_source_too() -> None:
+    stages = Stages()
+    climb(spec_of(export={"search": "fastest", "strategies": ["trace"]}, **EAGER), stages)
+    plain = ["trace", "trace+onnxsim", "trace+onnxslim", "trace+rewrite"]
+    assert stages.timed == [*plain, *(f"{label}@eager" for label in plain)]
+
+
+def test_first_tries_a_variant_only_where_the_declared_source_gave_nothing() -> None:
+    spec = spec_of(export={"strategies": ["dynamo", "trace"]}, **EAGER)
+    ladder = climb(spec, Stages())
+    assert rungs(ladder)[-2:] == [
+        ("dynamo@eager", "not_reached", "dynamo+onnxsim was proven first"),
+        ("trace@eager", "not_reached", "dynamo+onnxsim was proven first"),
+    ]
+    stages = Stages(broken={"dynamo": ExportError("no")}, wrong={"trace": "off"})
+    assert chosen(climb(spec, stages)) == "dynamo+onnxsim@eager"
+
+
+def test_the_fastest_stands_and_every_timed_attempt_says_how_it_compares() -> None:
+    ratio = Ratio(contender="", over="trace+onnxsim", ratio=1.1, low=1.05, high=1.2, rounds=40)
+    ratios = tuple(
+        ratio.model_copy(update={"contender": label, "ratio": value})
+        for label, value in (("trace", 1.1), ("trace+onnxslim", 1.2), ("trace+rewrite", 1.3))
+    )
+    spec = spec_of(export={"search": "fastest", "strategies": ["trace"]})
+    ladder = climb(spec, Stages(ratios=ratios))
     assert chosen(ladder) == "trace+onnxsim"
-    assert [each.outcome for each in ladder.attempts] == [*["passed"] * 5, "failed"]
+    assert rung(ladder, "trace+onnxsim").reason == (
+        "proven; the lowest latency of 4; the next, trace, has 1.100 times the latency of "
+        "trace+onnxsim (95 % interval 1.050 to 1.200, 40 rounds)"
+    )
+    assert rung(ladder, "trace+rewrite").reason == (
+        "proven; 1.300 times the latency of trace+onnxsim (95 % interval 1.050 to 1.200, 40 rounds)"
+    )
 
 
-def test_fastest_takes_the_first_of_equals() -> None:
-    assert chosen(climb(asked("fastest"), Stages())) == "dynamo+onnxsim"
+def test_a_simplifier_that_changes_nothing_makes_no_candidate() -> None:
+    digests = {"trace": "0" * 64, "trace+rewrite": "0" * 64}
+    spec = spec_of(export={"search": "fastest", "strategies": ["trace"]})
+    stages = Stages(digests=digests)
+    assert rung(climb(spec, stages), "trace+rewrite").reason == "rewrite found nothing to change"
+    assert "trace+rewrite" not in stages.timed
 
 
-def test_fastest_times_only_what_is_proven() -> None:
-    stages = Stages(broken={"dynamo": ExportError("no")}, wrong={"script": "off"})
-    climb(asked("fastest"), stages)
-    assert stages.timed == ["trace+onnxsim"]
+def test_more_nodes_are_for_the_benchmark_to_judge_where_it_chooses() -> None:
+    stages = Stages(nodes={"trace+onnxsim": 11})
+    climb(spec_of(export={"search": "fastest", "strategies": ["trace"]}), stages)
+    assert "trace+onnxsim" in stages.timed
 
 
 def test_a_spec_that_cannot_be_exported_is_bad_input_and_not_a_rung() -> None:

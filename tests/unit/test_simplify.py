@@ -7,7 +7,7 @@ import pytest
 
 from onnxproof.child import prepare_children
 from onnxproof.errors import SimplifyError
-from onnxproof.records import Work
+from onnxproof.records import Simplifier, Work
 from onnxproof.simplify import SimplifyRequest, simplify, simplify_in_child
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, affine_reference, save
@@ -53,6 +53,26 @@ def test_a_simplified_graph_carries_the_stamp_and_no_notes_of_the_simplifier(wor
     assert found == {"author": "a person", "onnxproof.flow_version": "0.1"}
 
 
+@pytest.mark.parametrize("simplifier", ["onnxsim", "onnxslim", "rewrite"])
+def test_each_simplifier_makes_a_graph_that_is_labelled_named_and_stamped(
+    work: Work, simplifier: Simplifier
+) -> None:
+    plain = save(FOLDABLE, work)
+    request = SimplifyRequest(work, affine_reference(work), plain, simplifier)
+    simplified = simplify_in_child(request)
+    model = onnx.load(work.path(simplified.model.path))
+    assert simplified.label == f"trace+{simplifier}"
+    assert simplified.nodes <= plain.nodes
+    assert {each.key for each in model.metadata_props} == {"author", "onnxproof.flow_version"}
+    assert model.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_a_simplifier_keeps_the_variant_of_its_candidate(work: Work) -> None:
+    plain = save(FOLDABLE, work).model_copy(update={"variant": "eager"})
+    request = SimplifyRequest(work, affine_reference(work), plain, "onnxslim")
+    assert simplify_in_child(request).label == "trace+onnxslim@eager"
+
+
 def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) -> None:
     plain = save(AFFINE, work)
     Path(work.path(plain.model.path)).write_bytes(b"not a graph")
@@ -60,4 +80,4 @@ def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) 
     with pytest.raises(SimplifyError, match=r"^simplify failed: ") as caught:
         simplify(spec_of(), work, affine_reference(work), plain)
     assert caught.value.end == "error"
-    assert Path(work.path("logs", "simplify-trace.log")).is_file()
+    assert Path(work.path("logs", "simplify-trace+onnxsim.log")).is_file()

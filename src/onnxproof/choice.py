@@ -1,0 +1,47 @@
+"""Which proven candidate stands: the fastest beyond noise, and of a tie the fewest nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnxproof.records import Candidate, Ratio
+
+
+def choose(kept: Sequence[Candidate], ratios: Sequence[Ratio]) -> tuple[Candidate, dict[str, str]]:
+    """The candidate with the fewest nodes among those not shown to be slower than the fastest.
+
+    Args:
+        kept: Proven candidates, in the order in which they were tried.
+        ratios: Of all others over the one with the lowest latency, lowest first; empty where the
+            benchmark compared nothing.
+
+    Returns:
+        The candidate, and the reason of each by its label.
+    """
+    if not ratios:
+        chosen = _fewest_nodes(kept)
+        why = "; nothing was compared, and it has the fewest nodes" if len(kept) > 1 else ""
+        return chosen, {chosen.label: f"proven{why}"}
+    best, nearest = ratios[0].over, ratios[0]
+    slower = {each.contender for each in ratios if each.low > 1}
+    tied = [each for each in kept if each.label not in slower]
+    chosen = _fewest_nodes(tied)
+    reasons = {each.contender: f"proven; {_told(each)}" for each in ratios}
+    reasons[best] = f"proven; the lowest latency of {len(kept)}"
+    if len(tied) > 1:
+        others = ", ".join(each.label for each in tied if each != chosen)
+        reasons[chosen.label] += f"; no faster beyond noise: {others}; it has the fewest nodes"
+    else:
+        reasons[chosen.label] += f"; the next, {nearest.contender}, has {_told(nearest)}"
+    return chosen, reasons
+
+
+def _fewest_nodes(candidates: Sequence[Candidate]) -> Candidate:
+    return min(candidates, key=lambda each: each.nodes)
+
+
+def _told(ratio: Ratio) -> str:
+    return (
+        f"{ratio.ratio:.3f} times the latency of {ratio.over} "
+        f"(95 % interval {ratio.low:.3f} to {ratio.high:.3f}, {ratio.rounds} rounds)"
+    )
