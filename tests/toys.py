@@ -23,6 +23,23 @@ class Linear(nn.Module):
         return result
 
 
+class Scaled(Linear):
+    """Linear whose arguments change the weights, all but one, which changes the graph alone."""
+
+    def __init__(self, *, seed: int, width: int, by_matmul: bool, extra: bool) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.layer = nn.Linear(4, width)
+        self.by_matmul = by_matmul
+        if extra:
+            self.register_buffer("extra", torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.by_matmul:
+            return x @ self.layer.weight.T + self.layer.bias
+        return super().forward(x)
+
+
 class Tokens(nn.Module):
     """Two inputs with two dims, a mask, and two outputs."""
 
@@ -97,6 +114,12 @@ class Breaks(Linear):
 
 def linear() -> nn.Module:
     return Linear()
+
+
+def scaled(
+    seed: int = 0, width: int = 3, *, by_matmul: bool = False, extra: bool = False
+) -> nn.Module:
+    return Scaled(seed=seed, width=width, by_matmul=by_matmul, extra=extra)
 
 
 def tokens() -> nn.Module:
