@@ -14,12 +14,18 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pandas", "torch"}
+HEAVY = {
+    "mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "onnxsim", "onnxslim", "pandas", "scipy",
+    "torch",
+}  # fmt: skip
 STAGES = {
     "baseline", "benchmark", "chance", "check", "export", "graph", "load", "module", "parity",
     "reference", "runtime", "simplify", "tracking",
 }  # fmt: skip
-TORCH_SIDE = {"baseline", "checkpoint", "dynamo", "module", "probe", "reference", "torchscript"}
+TORCH_SIDE = {
+    "baseline", "checkpoint", "dynamo", "exported_program", "factory", "flat", "mlflow_model",
+    "module", "probe", "reference", "remedies", "script_file", "torchscript",
+}  # fmt: skip
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 

@@ -123,7 +123,7 @@ def test_the_model_is_in_the_catalog(deployment: dict[str, Any]) -> None:
 def test_the_model_may_be_loaded(deployment: dict[str, Any]) -> None:
     spec, _ = resolve_spec(deployment["parameters"]["model"], (), CATALOG, only_catalog=True)
     allowed = deployment["work_pool"]["job_variables"]["env"]["ONNXPROOF_ALLOW"].split(",")
-    assert spec.source.factory.partition(":")[0].partition(".")[0] in allowed
+    assert spec.source.place.partition(":")[0].partition(".")[0] in allowed
 
 
 def test_the_form_explains_every_parameter_and_names_only_models_there_are() -> None:

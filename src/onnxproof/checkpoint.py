@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.artifact import sha256_of
 from onnxproof.errors import SourceError
 from onnxproof.records import Work
-from onnxproof.sources import find_file
+from onnxproof.shards import checkpoint_files, digest_of
 from onnxproof.spec import Weights
 
 if TYPE_CHECKING:
@@ -29,21 +28,38 @@ def load_weights(
     """Put a checkpoint into ``module``; every key must be there, and fit.
 
     Raises:
-        SourceError: The file is missing, is not the one named by ``sha256``, would run code, or its
+        SourceError: A file is missing, is not the one named by ``sha256``, would run code, or its
             keys or shapes are not the module's.
     """
-    path = find_file(weights.path, work.roots)
-    if weights.sha256 is not None and (found := sha256_of(path)) != weights.sha256:
+    files = checkpoint_files(weights.path, work.roots)
+    if weights.sha256 is not None and (found := digest_of(files)) != weights.sha256:
         raise SourceError(
             f"weights {weights.path} should have sha256 {weights.sha256}, found {found}; "
             "restore the file, or put the new digest in source.weights.sha256"
         )
-    tensors = _read_checkpoint(path, trust_pickle=trust_pickle)
+    tensors: dict[str, torch.Tensor] = {}
+    for path in files[1:] or files:  # of a sharded checkpoint, the first is the index
+        tensors |= _read_checkpoint(path, weights, trust_pickle=trust_pickle)
+    tensors = _without_prefix(tensors, weights)
     _fit(tensors, module, weights.path)
-    module.load_state_dict(dict(tensors), strict=False)
+    module.load_state_dict(tensors, strict=False)
 
 
-def _read_checkpoint(path: Path, *, trust_pickle: bool) -> Tensors:
+def _without_prefix(tensors: dict[str, torch.Tensor], weights: Weights) -> dict[str, torch.Tensor]:
+    taken = {
+        key.removeprefix(weights.prefix): each
+        for key, each in tensors.items()
+        if key.startswith(weights.prefix)
+    }
+    if tensors and not taken:
+        raise SourceError(
+            f"weights {weights.path} have no key that begins with {weights.prefix!r}; they have "
+            f"{_some(list(tensors))}; correct source.weights.prefix"
+        )
+    return taken
+
+
+def _read_checkpoint(path: Path, weights: Weights, *, trust_pickle: bool) -> Tensors:
     import torch
 
     try:
@@ -51,6 +67,11 @@ def _read_checkpoint(path: Path, *, trust_pickle: bool) -> Tensors:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
+            if weights.state_dict is not None:
+                raise SourceError(
+                    f"weights {path.name} is a state dict and holds none; remove "
+                    "source.weights.state_dict"
+                )
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except SourceError:
@@ -69,11 +90,32 @@ def _read_checkpoint(path: Path, *, trust_pickle: bool) -> Tensors:
             f"weights {path.name} cannot be read: {type(error).__name__}: {text[:300]}; "
             "expected .safetensors, or a .pt that torch.save wrote from a state dict"
         ) from None
+    return _state_dict_in(found, path.name, weights.state_dict)
+
+
+def _state_dict_in(found: Any, name: str, key: str | None) -> Tensors:
+    """The state dict that a file is, or that stands in it under ``key``."""
+    for part in key.split(".") if key else ():
+        if not isinstance(found, Mapping) or part not in found:
+            has = ", ".join(map(str, found)) if isinstance(found, Mapping) else "no dict"
+            raise SourceError(
+                f"weights {name} have nothing under {key!r}: at {part!r} there is "
+                f"{has or 'nothing'}; correct source.weights.state_dict"
+            )
+        found = found[part]
     if fault := _no_state_dict(found):
-        raise SourceError(
-            f"weights {path.name} holds {fault}, not a state dict of tensors; "
-            "save module.state_dict() alone"
+        inside = [
+            str(each)
+            for each, value in (found.items() if isinstance(found, Mapping) else ())
+            if isinstance(value, Mapping) and value and not _no_state_dict(value)
+        ]
+        above = f"{key}." if key else ""
+        remedy = (
+            f"name one in source.weights.state_dict: {' or '.join(above + each for each in inside)}"
+            if inside
+            else "save module.state_dict() alone"
         )
+        raise SourceError(f"weights {name} holds {fault}, not a state dict of tensors; {remedy}")
     tensors: Tensors = found
     return tensors
 
@@ -89,7 +131,7 @@ def _refuse_other_files(path: Path) -> None:
     if start.startswith(b"version https://git-lfs"):
         what, remedy = "a Git LFS pointer", "run `git lfs pull`"
     elif path.name.endswith(".index.json"):
-        what, remedy = "the index of a sharded checkpoint", "save all shards as one .safetensors"
+        what, remedy = "an index of pickles", "save it again with safetensors"
     else:
         what = "an empty file" if not start else "no checkpoint"
         remedy = "name a .safetensors, or a .pt that torch.save wrote from a state dict"
@@ -131,10 +173,19 @@ def _fit(tensors: Tensors, module: torch.nn.Module, name: str) -> None:
         if keys
     ]
     if faults:
-        raise SourceError(
-            f"weights {name} do not fit the module ({'; '.join(faults)}); "
-            "check source.kwargs, or convert the checkpoint's keys"
-        )
+        remedy = "check source.kwargs, or convert the checkpoint's keys"
+        if prefix := _common_prefix(unexpected, missing):
+            remedy = f"set source.weights.prefix: {prefix!r}"
+        raise SourceError(f"weights {name} do not fit the module ({'; '.join(faults)}); {remedy}")
+
+
+def _common_prefix(unexpected: list[str], missing: list[str]) -> str:
+    """What stands before every missing key in the checkpoint; empty where nothing does."""
+    for key in unexpected if missing else ():
+        prefix = key.removesuffix(missing[0])
+        if prefix != key and {prefix + each for each in missing} <= set(unexpected):
+            return prefix
+    return ""
 
 
 def _memory(value: object) -> object:

@@ -23,6 +23,8 @@ from typing import Final
 
 from onnxproof.artifact import sha256_of
 from onnxproof.errors import SourceError
+from onnxproof.origins.fingerprint import PACKAGES, fingerprint
+from onnxproof.origins.packages import require_package
 from onnxproof.sources import (
     ModuleFile,
     Roots,
@@ -31,7 +33,7 @@ from onnxproof.sources import (
     find_local,
     locate_module,
 )
-from onnxproof.spec import Spec
+from onnxproof.spec import Source, Spec
 
 TOOLCHAIN: Final = (
     "onnxproof",
@@ -40,6 +42,7 @@ TOOLCHAIN: Final = (
     "onnxruntime",
     "onnxruntime-gpu",
     "onnxsim",
+    "onnxslim",
     "onnxscript",
     "numpy",
 )
@@ -63,17 +66,14 @@ def proof_key(
         roots: Folders in which relative paths and local modules are looked up, in order.
         allow: Top-level packages that may be imported.
         local_code: Modules that lie below a root may be imported too.
-        weights_sha256: Digest of the state dict, for a spec without a weights file; known once the
-            factory has run.
+        weights_sha256: Digest of the state dict, for a source without files, known once it has
+            been built; of a model of MLflow, what tells it from every other.
 
     Raises:
         SourceError: A file or module that the spec names is not there, or is not allowed.
     """
-    files, distributions = reached_code(
-        spec.source.factory.partition(":")[0], roots, allow, local_code=local_code
-    )
-    weights = spec.source.weights
-    state = sha256_of(find_file(weights.path, roots)) if weights else weights_sha256
+    files, distributions = _code_of(spec.source, roots, allow, local_code=local_code)
+    state = fingerprint(spec.source, roots) or weights_sha256
     if state is None:
         return None
     dataset = sha256_of(find_file(spec.dataset.path, roots)) if spec.dataset else None
@@ -89,6 +89,19 @@ def proof_key(
     }
     canonical = json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _code_of(
+    source: Source, roots: Roots, allow: Sequence[str], *, local_code: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What ``reached_code`` says of a factory; the package whose classes another kind is."""
+    if source.kind == "factory":
+        module = source.place.partition(":")[0]
+        return reached_code(module, roots, allow, local_code=local_code)
+    if source.kind not in PACKAGES:
+        return {}, {}
+    require_package(source.kind)
+    return {}, _versions({source.kind})
 
 
 def reached_code(

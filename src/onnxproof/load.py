@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import LoadError
+from onnxproof.origins.mlflow_model import FOLDER
+from onnxproof.progress import say
 from onnxproof.records import Loaded, Metric, Work
 from onnxproof.spec import Spec
+from onnxproof.tracking import fetch_source
 
 
 class LoadRequest(NamedTuple):
@@ -26,7 +29,11 @@ def load_source(spec: Spec, work: Work) -> Loaded:
         SourceError: Code or weights cannot be used as the spec names them.
         LoadError: The factory or forward failed, hung, crashed or ate the memory.
         ReferenceRefused: PyTorch's own outputs are no reference.
+        ServerUnreachable: MLflow has the model and does not answer.
     """
+    if spec.source.mlflow is not None:
+        say("load", f"fetch {spec.source.mlflow}")
+        fetch_source(spec.source.mlflow, Path(work.path(FOLDER)))
     return run_in_child(
         build_reference,
         LoadRequest(spec, work),
@@ -47,7 +54,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     spec, work = request
     start = time.monotonic()
     source = build_module(spec, work)
-    weights_sha256, weights_bytes = state_digest(source.module)
+    weights_sha256, weights_bytes = state_digest(source.model)
     refuse_chance(source)
     writer = ReferenceWriter(source, work)
     metric = None
@@ -57,11 +64,11 @@ def build_reference(request: LoadRequest) -> Loaded:
         )
         metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score)
     return Loaded(
-        module_class=f"{type(source.module).__module__}.{type(source.module).__qualname__}",
+        module_class=f"{type(source.model).__module__}.{type(source.model).__qualname__}",
         parameters=sum(each.numel() for each in source.module.parameters()),
         weights_sha256=weights_sha256,
         weights_bytes=weights_bytes,
-        call=source.call,
+        call=source.model_call,
         reference=writer.write(metric),
         seconds=time.monotonic() - start,
     )

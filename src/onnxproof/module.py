@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from onnxproof.checkpoint import is_lazy, load_weights
 from onnxproof.errors import LoadError
+from onnxproof.flat import flat_module
 from onnxproof.grid import example_sizes
 from onnxproof.inputs import Feed, draw
+from onnxproof.origins import build
 from onnxproof.records import Work
-from onnxproof.signature import how_to_call
-from onnxproof.sources import import_factory
+from onnxproof.signature import Call, how_to_call, takes_flat_tensors
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceModule:
-    """A module in eval mode, and how its forward takes the spec's inputs."""
+    """A module whose forward takes the spec's inputs one by one, and how it takes them."""
 
     module: torch.nn.Module
     call: Literal["positional", "keyword"]
     spec: Spec
+    model: torch.nn.Module  # as its source built it; ``module`` is around it, or itself
+    model_call: Call
 
     def arguments(self, feed: Feed) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments; fresh tensors, so the feed's arrays stay unchanged."""
@@ -50,35 +53,37 @@ def build_module(spec: Spec, work: Work) -> SourceModule:
     """The module of ``spec.source``, its checkpoint loaded, in eval mode.
 
     Raises:
-        SourceError: The code may not be loaded, or the checkpoint does not fit.
-        LoadError: The factory raised, or returned something else.
+        SourceError: The code or file may not be loaded, or the checkpoint does not fit.
+        LoadError: What builds the module raised, or returned something else.
         SpecError: The spec's inputs are not those of forward.
     """
-    import torch
-
     source = spec.source
-    factory = import_factory(source.factory, work.roots, work.allow, local_code=work.local_code)
     _seed_everything(spec.check.seed)
-    try:
-        module = factory(**source.kwargs)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise LoadError(
-            f"factory {source.factory} raised {type(error).__name__}: {text[:500]}; "
-            "correct it, or source.kwargs"
-        ) from error
-    if not isinstance(module, torch.nn.Module):
-        raise LoadError(
-            f"factory {source.factory} returned {type(module).__name__}, not a torch.nn.Module; "
-            "return the module itself"
-        )
+    module = build(source, work)
     if source.weights is not None:
-        load_weights(module, source.weights, work, trust_pickle=source.trust == "pickle")
+        load_weights(module, source.weights, work, trust_pickle=source.trusts_pickle)
     module.eval()
-    built = SourceModule(module, how_to_call(module, spec), spec)
+    built = source_module(module, spec)
     if any(map(is_lazy, module.state_dict().values())):
         _settle_lazy(built)
     return built
+
+
+def source_module(module: torch.nn.Module, spec: Spec) -> SourceModule:
+    """``module`` as the later stages take it.
+
+    Raises:
+        SpecError: The spec's inputs are not those of forward.
+    """
+    call = how_to_call(module, spec)
+    if takes_flat_tensors(module, spec, call):
+        flat = module
+    else:
+        flat = flat_module(module, tuple(spec.inputs), call)
+    direct: Literal["positional", "keyword"] = (
+        "keyword" if flat is module and call == "keyword" else "positional"
+    )
+    return SourceModule(flat, direct, spec, module, call)
 
 
 def _settle_lazy(source: SourceModule) -> None:
@@ -121,8 +126,8 @@ def state_digest(module: torch.nn.Module) -> tuple[str, int]:
     return digest.hexdigest(), size_bytes
 
 
-def bytes_of(tensor: torch.Tensor) -> bytes:
+def bytes_of(tensor: torch.Tensor) -> memoryview:
     """The elements of a dense tensor; of any dtype, also one that NumPy does not have."""
     import torch
 
-    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data

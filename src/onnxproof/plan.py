@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from onnxproof.errors import BadInput
 from onnxproof.records import Loaded, Proof, Work
 from onnxproof.settings import Settings
 from onnxproof.spec import Spec, override, parse_spec
+from onnxproof.tracking import pin
 from onnxproof.workspace import discard_work, open_work, resolve_spec
 
 SLOW_TO_IMPORT: Final = ("transformers",)
@@ -91,8 +92,27 @@ def make_plan(
         roots: tuple[str, ...] = (str(Path.cwd()),)
     else:
         spec, roots = resolve_spec(model, overrides, settings.catalog, only_catalog=not local_code)
-    found = key.proof_key(spec, roots, settings.allow, local_code=local_code)
+    spec, identity = _pinned(spec)
+    found = key.proof_key(
+        spec, roots, settings.allow, local_code=local_code, weights_sha256=identity
+    )
     return Plan(spec, roots, settings, local_code, found)
+
+
+def _pinned(spec: Spec) -> tuple[Spec, str | None]:
+    """The spec with the version that MLflow's name means now, and what tells that model.
+
+    Every process of the run then loads the same one, and the proof names it.
+
+    Raises:
+        SourceError: MLflow has no such model.
+        ServerUnreachable: MLflow does not answer.
+    """
+    if spec.source.mlflow is None:
+        return spec, None
+    uri, identity = pin(spec.source.mlflow)
+    source = spec.source.model_copy(update={"mlflow": uri})
+    return spec.model_copy(update={"source": source}), identity
 
 
 def override_lines(
@@ -127,15 +147,17 @@ def prepare_for(
     Raises:
         SourceError: The factory's module is not allowed or not there.
     """
-    module = spec.source.factory.partition(":")[0]
-    names = key.reached_names(module, roots, allow, local_code=local_code)
+    names: Iterable[str] = (spec.source.kind,)
+    if spec.source.kind == "factory":
+        module = spec.source.place.partition(":")[0]
+        names = key.reached_names(module, roots, allow, local_code=local_code)
     slow = [name for name in names if name.partition(".")[0] in SLOW_TO_IMPORT]
     os.environ[PRELOAD_VARIABLE] = ",".join(sorted(slow))
     prepare_children()
 
 
 def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | None:
-    """The newest work folder on this machine that holds the proof and the very file it is about."""
+    """The newest work folder on this machine with the proof and the very files it is about."""
     from onnxproof.proof import read_proof
 
     for path in sorted((home / "work" / name).glob("*/proof.json"), reverse=True):
@@ -143,6 +165,6 @@ def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | No
             proof = read_proof(path)
         except (OSError, ValueError):
             continue  # of another version of onnxproof, or removed meanwhile
-        if proof.proof_key == proof_key and proof.chosen.model.unchanged(path.parent):
+        if proof.proof_key == proof_key and proof.chosen.unchanged(path.parent):
             return path.parent, proof
     return None

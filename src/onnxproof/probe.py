@@ -179,12 +179,11 @@ def _fault(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> str 
     """Why forward does not take the guess; None when it does."""
     from onnxproof.grid import example_sizes, label
     from onnxproof.inputs import draw
-    from onnxproof.module import SourceModule
-    from onnxproof.signature import how_to_call
+    from onnxproof.module import source_module
 
     data = {"name": "probe", "source": {"factory": request.factory}, **guess._asdict()}
     spec = parse_spec(data, request.factory)
-    source = SourceModule(module, how_to_call(module, spec), spec)
+    source = source_module(module, spec)
     example = example_sizes(spec.dims)
     if "seq" in spec.dims and not request.inputs:
         example["seq"] = spec.dims["seq"].largest  # a table of positions may end before it

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from onnxproof.errors import LoadError, SourceError
 
@@ -49,7 +49,7 @@ def import_factory(
     if not module_name or not attribute:
         raise SourceError(f"{reference!r} names no factory; write module:callable")
     found = locate_module(module_name, roots, allow, local_code=local_code)
-    _put_on_path(roots)
+    put_on_path(roots)
     module = _import(found, reference)
     return _attribute(module, attribute, reference)
 
@@ -87,13 +87,26 @@ def find_file(path: str, roots: Roots) -> Path:
     Raises:
         SourceError: There is no such file, or the path or a symbolic link in it leaves the roots.
     """
+    return _find("file", path, roots)
+
+
+def find_folder(path: str, roots: Roots) -> Path:
+    """The folder at ``path`` below the first root that has it; its files may still be links.
+
+    Raises:
+        SourceError: There is no such folder, or the path leaves the roots.
+    """
+    return _find("folder", path, roots)
+
+
+def _find(kind: Literal["file", "folder"], path: str, roots: Roots) -> Path:
     inside = []
     for root in roots:
         base = Path(root).resolve()
         file = Path(base, path)
         if not file.resolve().is_relative_to(base):
             continue
-        if file.is_file():
+        if file.is_file() if kind == "file" else file.is_dir():
             return file  # not resolved: a link's own name carries the suffix
         inside.append(file)
     below = ", ".join(str(root) for root in roots)
@@ -102,8 +115,8 @@ def find_file(path: str, roots: Roots) -> Path:
     for file in inside:
         near = _near(file.name, _names(file.parent))
         if near:
-            raise SourceError(f"no file {path} below {below}; {near}")
-    raise SourceError(f"no file {path} below {below}; make it, or correct the path")
+            raise SourceError(f"no {kind} {path} below {below}; {near}")
+    raise SourceError(f"no {kind} {path} below {below}; make it, or correct the path")
 
 
 def find_local(name: str, roots: Roots) -> ModuleFile | None:
@@ -160,7 +173,8 @@ def _ask_finders(name: str, path: Iterable[str] | None) -> ModuleSpec | None:
     return None
 
 
-def _put_on_path(roots: Roots) -> None:
+def put_on_path(roots: Roots) -> None:
+    """Put the roots first on ``sys.path``."""
     for root in reversed([str(Path(each).resolve()) for each in roots]):
         if root in sys.path:
             sys.path.remove(root)

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from onnxproof.module import SourceModule
+from onnxproof.module import SourceModule, source_module
 from onnxproof.records import Reference, Work
 from onnxproof.reference import ReferenceWriter
-from onnxproof.signature import how_to_call
 from onnxproof.spec import Spec, parse_spec
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +39,7 @@ def work_in(folder: Path, *roots: Path) -> Work:
 def source_of(module: nn.Module, **sections: Any) -> SourceModule:
     """A module that a test made itself, in eval mode."""
     spec = spec_of(**sections)
-    return SourceModule(module.eval(), how_to_call(module, spec), spec)
+    return source_module(module.eval(), spec)
 
 
 class Does(nn.Module):

@@ -56,7 +56,7 @@ def call_of(module: nn.Module, names: str, call: str = "auto") -> str:
         (Optional(), "x", "keyword"),
         (Optional(), "x y", "keyword"),
         (Positional(), "x", "positional"),
-        (Varargs(), "x y z", "positional"),
+        (Varargs(), "x y z", "varargs"),
         (Keywords(), "x y", "keyword"),
         (More(), "x mask", "keyword"),
         (nn.Sequential(nn.Linear(4, 4)), "x", "positional"),

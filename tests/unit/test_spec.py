@@ -50,7 +50,7 @@ def test_every_catalog_entry_is_valid_and_named_after_its_file(path: Path) -> No
         ({"colour": 1}, "colour: unknown key; valid here: benchmark, check, dataset, dims, export"),
         (
             {"source": {"factory": "a:b", "weight": "x"}},
-            "source.weight: unknown key; valid here: call, factory, kwargs, trust, weights",
+            "source.weight: unknown key; valid here: call, class, exported_program, factory, kwargs",
         ),
         (
             {"dims": {"batch": {"max": 8, "maximum": 9}}},
@@ -64,7 +64,12 @@ def test_every_catalog_entry_is_valid_and_named_after_its_file(path: Path) -> No
         ({"check": {"samples": "many"}}, "found 'many'"),
         ({"name": "a/b"}, "found 'a/b'"),
         ({"source": {"factory": "no colon"}}, "source.factory: "),
-        ({"source": {}}, "source.factory: Field required"),
+        ({"source": {}}, "source: name exactly one of factory, torchscript, exported_program, "),
+        ({"source": {"timm": "a", "torchscript": "b"}}, "found torchscript and timm"),
+        ({"source": {"factory": "a:b", "class": "Net"}}, "class belongs to transformers; factory"),
+        ({"source": {"torchscript": "a", "weights": {"path": "w"}}}, "torchscript is a whole model"),
+        ({"source": {"mlflow": "models:/digits"}}, "source.mlflow: "),
+        ({"source": {"mlflow": "models:/toy@champion"}}, "name toy is the name of its source"),
         ({"inputs": {}}, "inputs: "),
         ({"inputs": {"x": "flaot32[batch]"}}, "inputs.x: unknown dtype 'flaot32'; did you mean"),
         ({"dims": {"batch": {"min": 9, "max": 2}}}, "dims.batch: min 9 is above max 2; swap them"),

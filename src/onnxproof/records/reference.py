@@ -57,6 +57,6 @@ class Loaded(Record):
     parameters: int
     weights_sha256: str  # of the state dict's bytes, in key order
     weights_bytes: int
-    call: Literal["positional", "keyword"]
+    call: Literal["positional", "keyword", "list", "varargs"]
     reference: Reference
     seconds: float

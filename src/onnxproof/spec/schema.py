@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from onnxproof.dims import Dim, names_in
+from onnxproof.nesting import check_names, flat_inputs
 from onnxproof.spec.section import Section
 from onnxproof.spec.source import Source
 from onnxproof.tensors import InputSpec
 
 Strategy = Literal["dynamo", "trace", "script"]
+OPERATOR_PATTERN: Final = r"^\w+::\w+(\.\w+)?$"
+REFERENCE_PATTERN: Final = r"^[\w.]+:[\w.]+$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 """MLflow refuses ``/ : . % " '`` in the name of a logged model (mlflow 3.17, its naming rules)."""
 
@@ -38,6 +42,26 @@ class Dataset(Section):
     metric: Literal["top1"] = "top1"
 
 
+class Translation(Section):
+    """What translates an operator; in YAML one ``module:callable`` may stand for all exporters."""
+
+    dynamo: str | None = Field(default=None, pattern=REFERENCE_PATTERN)
+    torchscript: str | None = Field(
+        default=None, pattern=REFERENCE_PATTERN, description="For trace and script."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_all(cls, written: object) -> object:
+        if isinstance(written, str):
+            return {"dynamo": written, "torchscript": written}
+        return written
+
+    def reference_for(self, strategy: Strategy) -> str | None:
+        """``module:callable``; None where the exporter's own translation is to be used."""
+        return self.dynamo if strategy == "dynamo" else self.torchscript
+
+
 class Export(Section):
     """How to leave PyTorch."""
 
@@ -46,6 +70,12 @@ class Export(Section):
     search: Literal["first", "fastest"] = "first"
     min_onnxruntime: str = Field(default="1.18", pattern=r"^\d+\.\d+$")
     static: bool = Field(default=False, description="Fix every dim at its example size.")
+    translations: dict[Annotated[str, Field(pattern=OPERATOR_PATTERN)], Translation] = Field(
+        default_factory=dict, description="By operator, such as namespace::name."
+    )
+    external_data: Literal["auto", "always"] = Field(
+        default="auto", description="auto: beside the graph when one file cannot hold all weights."
+    )
 
 
 class Check(Section):
@@ -112,6 +142,25 @@ class Spec(Section):
     gates: Gates = Gates()
     limits: Limits = Limits()
     promote: Literal["auto", "never"] = "auto"
+
+    @model_validator(mode="after")
+    def _is_no_version_of_its_source(self) -> Spec:
+        if re.match(rf"models:/{re.escape(self.name)}[/@]", self.source.mlflow or ""):
+            raise ValueError(
+                f"name {self.name} is the name of its source too, and the alias champion would "
+                f"move from PyTorch's model to the ONNX one; choose another, as {self.name}-onnx"
+            )
+        return self
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _inputs_are_flat(cls, inputs: Any) -> Any:
+        return flat_inputs(inputs)
+
+    @model_validator(mode="after")
+    def _names_make_arguments(self) -> Spec:
+        check_names(self.inputs)
+        return self
 
     @model_validator(mode="after")
     def _dims_are_declared(self) -> Spec:

@@ -9,6 +9,16 @@ from __future__ import annotations
 
 from onnxproof.tracking.client import import_ahead
 from onnxproof.tracking.new_version import register
+from onnxproof.tracking.source_model import fetch_source, pin
 from onnxproof.tracking.versions import describe, download, find_version, promote
 
-__all__ = ["describe", "download", "find_version", "import_ahead", "promote", "register"]
+__all__ = [
+    "describe",
+    "download",
+    "fetch_source",
+    "find_version",
+    "import_ahead",
+    "pin",
+    "promote",
+    "register",
+]

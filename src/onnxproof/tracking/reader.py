@@ -50,6 +50,11 @@ class RestReader:
         found = self._get("model-versions/get", name=name, version=version)
         return _version(found["model_version"])
 
+    def get_model_version_by_alias(self, name: str, alias: str) -> SimpleNamespace:
+        """The version that an alias means."""
+        found = self._get("registered-models/alias", name=name, alias=alias)
+        return _version(found["model_version"])
+
     def get_registered_model(self, name: str) -> SimpleNamespace:
         """The aliases of a model, and the version that each means."""
         aliases = self._get("registered-models/get", name=name)["registered_model"].get("aliases")

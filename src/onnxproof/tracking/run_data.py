@@ -16,7 +16,7 @@ def run_params(proof: Proof) -> dict[str, str]:
     """Facts that do not change any more, as text."""
     chosen, loaded = proof.chosen, proof.loaded
     return {
-        "source.factory": proof.spec.source.factory,
+        f"source.{proof.spec.source.kind}": proof.spec.source.place,
         "module_class": loaded.module_class,
         "parameters": str(loaded.parameters),
         "weights_sha256": loaded.weights_sha256,
@@ -45,7 +45,7 @@ def run_metrics(proof: Proof) -> dict[str, float]:
 
 
 def _measured(proof: Proof) -> Iterator[tuple[str, float]]:
-    yield "model_size_bytes", proof.chosen.model.size_bytes
+    yield "model_size_bytes", proof.chosen.size_bytes
     yield "nodes", proof.chosen.nodes
     for each in proof.check.parity:
         yield f"max_abs_diff/{each.name}", each.max_abs_diff

@@ -74,7 +74,7 @@ def describe(model_uri: str) -> tuple[Proof, Registration]:
         ServerUnreachable: MLflow does not answer.
     """
     with talking(f"read {model_uri}") as client, tempfile.TemporaryDirectory() as scratch:
-        found = _resolve(client, model_uri)
+        found = find_named(client, model_uri)
         registration = read_registration(client, found.name, str(found.version))
         place = client.get_model_version_download_uri(found.name, found.version)
         path = _fetch_proof(place, model_uri, Path(scratch))
@@ -95,7 +95,7 @@ def download(model_uri: str, folder: Path) -> Path:
         ServerUnreachable: MLflow does not answer.
     """
     with talking(f"fetch {model_uri}") as client:
-        found = _resolve(client, model_uri)
+        found = find_named(client, model_uri)
         place = client.get_model_version_download_uri(found.name, found.version)
         _fetch_proof(place, model_uri, folder)
         return fetch(place, folder)
@@ -163,9 +163,12 @@ def _holder(client: MlflowClient, name: str, alias: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _resolve(client: MlflowClient, model_uri: str) -> ModelVersion:
-    from mlflow.exceptions import MlflowException
+def find_named(client: MlflowClient, model_uri: str) -> ModelVersion:
+    """The version that ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS`` means now.
 
+    Raises:
+        BadInput: There is none.
+    """
     match = _MODEL_URI.fullmatch(model_uri)
     if match is None:
         raise BadInput(
@@ -177,8 +180,9 @@ def _resolve(client: MlflowClient, model_uri: str) -> ModelVersion:
         if version is not None:
             return client.get_model_version(name, version)
         return client.get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        if error.error_code not in _MISSING:
+    except Exception as error:
+        # By its code, not by its class: a run with nothing to do asks without importing mlflow.
+        if getattr(error, "error_code", None) not in _MISSING:
             raise
         raise BadInput(f"the registry has no {model_uri}; {_near(client, name)}") from None
 
