@@ -20,7 +20,7 @@ from flows.ending import (
     write_file,
     write_outcome,
 )
-from onnxproof.errors import BadInput
+from onnxproof.errors import BadInput, ExportError
 
 if TYPE_CHECKING:
     from onnxproof.records import ExportOutcome
@@ -138,6 +138,43 @@ def init(
             text = first_spec(factory, inputs=pairs(inputs), dims=ranges(dims))
         write_file(path, text)
         console.print(f"{path} written. Look at it, then: onnxproof export {path}", highlight=False)
+
+
+@app.command()
+def operators(
+    model: Annotated[
+        str, typer.Argument(help="A spec file, a name of the catalog, or module:callable.")
+    ],
+    *,
+    strategy: Annotated[
+        Literal["dynamo", "trace", "script"] | None,
+        typer.Option(help="Ask this one; all of the spec's if left out."),
+    ] = None,
+    inputs: Inputs = None,
+    dims: Dims = None,
+    allow: Allow = None,
+    json: Annotated[bool, typer.Option("--json", help="The reports as JSON.")] = False,
+) -> None:
+    """List a model's PyTorch operators, what becomes of each, and all that have no translation."""
+    from flows.terminal import tell_operators, watched
+    from onnxproof.api import list_operators
+
+    with reported():
+        _allow(allow)
+        with watched(progress_console):
+            reports = list_operators(
+                model,
+                strategies=[strategy] if strategy else (),
+                inputs=pairs(inputs),
+                dims=ranges(dims),
+            )
+        if json:
+            lines = ",\n".join(each.model_dump_json(indent=2) for each in reports)
+            sys.stdout.write(f"[{lines}]\n")
+        else:
+            tell_operators(console, reports)
+        if all(each.fault for each in reports):
+            raise typer.Exit(ExportError.exit_code)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from onnxproof.records import ExportOutcome
+    from onnxproof.records import ExportOutcome, OperatorReport
 
 SECONDS_BETWEEN: Final = 5.0
 """Of lines about one stage where there is no terminal to draw on."""
@@ -111,6 +111,29 @@ def tell_outcome(console: Console, outcome: ExportOutcome) -> None:
     for label, text in summarize(outcome):
         console.print(f"  [dim]{label:<{LABEL_WIDTH}}[/] ", end="", highlight=False)
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def tell_operators(console: Console, reports: Sequence[OperatorReport]) -> None:
+    """A table for each strategy on a terminal; elsewhere a line for each operator, with tabs."""
+    from rich.table import Table
+
+    from onnxproof.operators.rows import operator_notes, operator_rows
+
+    for each in reports:
+        opset = f" at opset {each.opset}" if each.opset else ""
+        console.print(f"[bold]{each.strategy}[/]{opset}", highlight=False)
+        rows = operator_rows(each)
+        if console.is_terminal and rows:
+            table = Table(*rows[0])
+            for operator, row in zip(each.operators, rows, strict=True):
+                style = "red" if operator.fault else None
+                table.add_row(*map(str, row.values()), style=style)
+            console.print(table, markup=False)
+        elif rows:
+            lines = ["\t".join(map(str, row.values())) for row in rows]
+            console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        for note in (*operator_notes(each), *filter(None, [each.fault])):
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
 def tell_error(console: Console, error: OnnxproofError) -> None:

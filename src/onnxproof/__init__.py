@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         examine_machine,
         export_model,
         first_spec,
+        list_operators,
         show_model,
         verify_model,
     )
@@ -34,11 +35,18 @@ if TYPE_CHECKING:
         SpecError,
         StageError,
     )
-    from onnxproof.records import ExportOutcome, Proof, Registration
+    from onnxproof.records import ExportOutcome, OperatorReport, Proof, Registration
     from onnxproof.spec import Spec, read_spec
 
 _HOMES: Final = {
-    "api": ("examine_machine", "export_model", "first_spec", "show_model", "verify_model"),
+    "api": (
+        "examine_machine",
+        "export_model",
+        "first_spec",
+        "list_operators",
+        "show_model",
+        "verify_model",
+    ),
     "errors": (
         "BadInput",
         "BenchmarkError",
@@ -56,7 +64,7 @@ _HOMES: Final = {
         "SpecError",
         "StageError",
     ),
-    "records": ("ExportOutcome", "Proof", "Registration"),
+    "records": ("ExportOutcome", "OperatorReport", "Proof", "Registration"),
     "spec": ("Spec", "read_spec"),
 }
 
@@ -68,6 +76,7 @@ __all__ = [
     "ExportOutcome",
     "LoadError",
     "OnnxproofError",
+    "OperatorReport",
     "Proof",
     "ProofRefused",
     "ReferenceRefused",
@@ -84,6 +93,7 @@ __all__ = [
     "examine_machine",
     "export_model",
     "first_spec",
+    "list_operators",
     "read_spec",
     "show_model",
     "verify_model",

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from onnxproof.records import ExportOutcome, Proof, Registration
+from onnxproof.records import ExportOutcome, OperatorReport, Proof, Registration
 from onnxproof.settings import Settings, apply_environment, read_settings, require_servers
-from onnxproof.spec import Spec
+from onnxproof.spec import Spec, Strategy
 
 if TYPE_CHECKING:
     from onnxproof.chain import Stages
@@ -78,6 +78,41 @@ def first_spec(
     ranges = {name: {"min": low, "max": high} for name, (low, high) in (dims or {}).items()}
     settings = _settings(allow)
     return probe.first_spec(factory, inputs or {}, (str(Path.cwd()),), settings.allow, dims=ranges)
+
+
+def list_operators(
+    model: str | Path | Spec,
+    *,
+    strategies: Sequence[Strategy] = (),
+    overrides: Sequence[str] = (),
+    inputs: Mapping[str, str] | None = None,
+    dims: Mapping[str, tuple[int, int]] | None = None,
+    allow: Sequence[str] = (),
+) -> tuple[OperatorReport, ...]:
+    """The PyTorch operators of a model, and the ONNX operators that each strategy makes of them.
+
+    Args:
+        model: As for ``export_model``.
+        strategies: Which to ask; all of the spec's when empty.
+        overrides: Values of the spec to replace, ``a.b=value`` each.
+        inputs: Input name to a line such as ``"float32[batch, 3, 224, 224]"``.
+        dims: Dim name to its smallest and largest size.
+        allow: Packages whose code may be loaded, besides those of ``ONNXPROOF_ALLOW``.
+
+    Raises:
+        BadInput: The spec, a file or an argument cannot be used.
+        LoadError: The model could not be built.
+    """
+    from onnxproof import operators
+    from onnxproof.plan import make_plan, override_lines, prepare_for
+
+    settings = _settings(allow)
+    lines = [*override_lines(inputs, dims), *overrides]
+    named = model if isinstance(model, Spec) else str(model)
+    plan = make_plan(named, lines, settings, local_code=True)
+    prepare_for(plan.spec, plan.roots, settings.allow, local_code=True)
+    asked = strategies or plan.spec.export.strategies
+    return operators.list_operators(plan.spec, plan.roots, settings.allow, asked)
 
 
 def verify_model(model: str, *, provider: str = "CPUExecutionProvider") -> Replay:

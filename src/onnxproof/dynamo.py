@@ -5,40 +5,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from onnxproof.dims import Dim, evaluate
+from onnxproof.external_data import Exported, unload
 from onnxproof.grid import dynamic_axes
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
-    import onnx
-
     from onnxproof.module import SourceModule
+    from onnxproof.operators.log import OperatorLog
+    from onnxproof.translations import Translations
 
 
 def export_dynamo(
     source: SourceModule,
     arguments: tuple[tuple[Any, ...], dict[str, Any]],
     outputs: list[str],
-    opset: int,
-) -> onnx.ModelProto:
-    """The graph, with the spec's names for inputs and outputs; its dims have torch's own names."""
+    translations: Translations,
+    log: OperatorLog,
+) -> Exported:
+    """The graph, with the spec's names for inputs and outputs; its dims have torch's own names.
+
+    Raises:
+        ExportError: Operators have no translation, or one that cannot be used.
+    """
     import torch
+
+    from onnxproof.operators.dynamo import read_nodes, watched
 
     args, kwargs = arguments
     shapes = dynamic_shapes(source.spec)
-    program = torch.onnx.export(
-        source.module,
-        args,
-        kwargs=kwargs,
-        dynamo=True,
-        # It bakes Python numbers in, and would give their names to the tensors that follow.
-        input_names=[name for name, each in source.spec.inputs.items() if each.is_tensor],
-        output_names=outputs,
-        opset_version=opset,
-        dynamic_shapes=shapes if source.call == "keyword" else tuple(shapes.values()),
-        verbose=False,
-    )
+    with watched(log):
+        program = torch.onnx.export(
+            source.module,
+            args,
+            kwargs=kwargs,
+            dynamo=True,
+            # It bakes Python numbers in, and would give their names to the tensors that follow.
+            input_names=[name for name, each in source.spec.inputs.items() if each.is_tensor],
+            output_names=outputs,
+            opset_version=log.opset,
+            custom_translation_table=translations.table(),
+            dynamic_shapes=shapes if source.call == "keyword" else tuple(shapes.values()),
+            verbose=False,
+        )
     assert program is not None
-    return program.model_proto
+    read_nodes(program.model, log)
+    return unload(program.model, source.spec.export.external_data)
 
 
 def dynamic_shapes(spec: Spec) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from onnxproof import key
 from onnxproof.artifact import Artifact, atomic_write
 from onnxproof.errors import CheckError
 from onnxproof.ladder import refuse
-from onnxproof.records import Candidate, Ladder, Loaded, Proof, Versions, Work
+from onnxproof.operators import read_report
+from onnxproof.records import Candidate, Ladder, Loaded, Proof, Versions, Work, label_of
 from onnxproof.report import render_proof
 from onnxproof.spec import Spec
 
@@ -46,6 +47,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Lad
         loaded=loaded,
         attempts=ladder.attempts,
         chosen=chosen.model_copy(update={"model": model, "weights": weights}),
+        operators=read_report(work, label_of(chosen.strategy, variant=chosen.variant)),
         check=check,
         benchmark=benchmark,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from onnxproof.dims import Dim
 from onnxproof.grid import label
+from onnxproof.markdown import count, in_bytes, in_ms, join, table
+from onnxproof.operators.rows import operator_notes, operator_rows
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
@@ -16,6 +17,7 @@ from onnxproof.records import (
     Latency,
     Loaded,
     Metric,
+    OperatorReport,
     OutputParity,
     Proof,
     Reference,
@@ -28,7 +30,7 @@ Row = dict[str, str | int | float | None]
 def render_proof(proof: Proof, registration: Registration | None = None) -> str:
     """The whole proof, verdict first; without a registration, of a model that is in no registry."""
     where = f" version {registration.version}" if registration else ""
-    return _join(
+    return join(
         f"# {proof.name}{where}: proven",
         f"{', '.join(closeness(proof))}.",
         *_registered(registration),
@@ -43,6 +45,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         _latencies(proof.benchmark),
         "## Attempts",
         _attempts(proof.attempts),
+        *_operators(proof.operators),
         "## Made with",
         _made_with(proof),
     )
@@ -56,16 +59,16 @@ def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:
             parts += [f"## Verdicts on {attempt.label}", _verdicts(attempt.check)]
             parts += [_parity(attempt.check.parity)] if attempt.check.parity else []
     covered = [point for point in loaded.reference.points if point.sets]
-    return _join(
+    return join(
         f"# {name}: refused, nothing is registered",
-        f"No candidate was proven. PyTorch itself ran at {_count(len(covered), 'shape')}.",
+        f"No candidate was proven. PyTorch itself ran at {count(len(covered), 'shape')}.",
         *parts,
     )
 
 
 def render_unchanged(registration: Registration) -> str:
     """A run that had nothing to do."""
-    return _join(
+    return join(
         f"# {registration.name}: unchanged",
         f"Version {registration.version} was proven from the same weights, code, spec and "
         "toolchain.",
@@ -115,7 +118,7 @@ def _summary(proof: Proof) -> Iterator[tuple[str, str]]:
         )
     for line in _speed(proof):
         yield "speed", line
-    chosen, size = proof.chosen, _bytes(proof.chosen.model.size_bytes)
+    chosen, size = proof.chosen, in_bytes(proof.chosen.size_bytes)
     yield "graph", f"{chosen.label}, opset {chosen.opset}, {chosen.nodes} nodes, {size}"
 
 
@@ -131,7 +134,7 @@ def closeness(proof: Proof) -> Iterator[str]:
     """How much was compared and how near it came, in clauses."""
     covered = [point for point in proof.loaded.reference.points if point.sets]
     samples = sum(len(point.sets) for point in covered)
-    yield f"{_count(len(covered), 'shape')} and {_count(samples, 'sample')} against PyTorch"
+    yield f"{count(len(covered), 'shape')} and {count(samples, 'sample')} against PyTorch"
     if proof.check.parity:
         worst = max(proof.check.parity, key=lambda each: each.max_abs_diff)
         yield f"largest difference {worst.max_abs_diff:.2g} in {worst.name!r}"
@@ -145,8 +148,8 @@ def _speed(proof: Proof) -> Iterator[str]:
         if each.contender == proof.chosen.label and base is not None:
             yield (
                 f"{base.p50_ms / each.p50_ms:.2f}x PyTorch eager at {label(each.dims)} "
-                f"({_ms(each.p50_ms)} against {_ms(base.p50_ms)}, {each.provider}, "
-                f"{_count(each.threads, 'thread')})"
+                f"({in_ms(each.p50_ms)} against {in_ms(base.p50_ms)}, {each.provider}, "
+                f"{count(each.threads, 'thread')})"
             )
 
 
@@ -159,14 +162,14 @@ def _registered(registration: Registration | None) -> list[str]:
 
 
 def _verdicts(check: CheckResult) -> str:
-    return _table(
+    return table(
         ("verdict", "outcome", "reason"),
         [(each.name, each.outcome, each.reason) for each in check.verdicts],
     )
 
 
 def _parity(parity: Sequence[OutputParity]) -> str:
-    return _table(
+    return table(
         ("output", "dtype", "largest difference", "relative", "beyond tolerance", "atol", "rtol"),
         [
             (
@@ -187,7 +190,7 @@ def _metric(metric: Metric | None) -> list[str]:
     if metric is None or metric.onnx is None:
         return []
     row = (metric.name, f"{metric.pytorch:.4f}", f"{metric.onnx:.4f}", metric.rows)
-    return ["## Dataset", _table(("metric", "PyTorch", "ONNX", "rows"), [row])]
+    return ["## Dataset", table(("metric", "PyTorch", "ONNX", "rows"), [row])]
 
 
 def _shapes(dims: dict[str, Dim], reference: Reference) -> str:
@@ -196,19 +199,19 @@ def _shapes(dims: dict[str, Dim], reference: Reference) -> str:
     for name, dim in dims.items():
         sizes = sorted({point.dims[name] for point in covered})
         rows.append((name, _range(dim), ", ".join(map(str, sizes))))
-    table = _table(("dim", "declared", "compared at"), rows) if rows else "Every size is fixed."
+    rendered = table(("dim", "declared", "compared at"), rows) if rows else "Every size is fixed."
     missed = [f"- {label(each.dims)}: {each.reason}" for each in reference.points if each.reason]
-    return _join(table, "Not fully covered:", "\n".join(missed)) if missed else table
+    return join(rendered, "Not fully covered:", "\n".join(missed)) if missed else rendered
 
 
 def _latencies(benchmark: BenchmarkResult) -> str:
     rows = latency_rows(benchmark)
-    table = _table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else ""
+    rendered = table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else ""
     skipped = [f"- {each.name} skipped: {each.reason}" for each in benchmark.skipped]
-    return _join(table, "\n".join(skipped)) if skipped else table
+    return join(rendered, "\n".join(skipped)) if skipped else rendered
 
 
-def _attempts(attempts: Iterable[Attempt]) -> str:
+def _attempts(attempts: Sequence[Attempt]) -> str:
     rows = []
     for each in attempts:
         graph = each.candidate
@@ -219,10 +222,28 @@ def _attempts(attempts: Iterable[Attempt]) -> str:
                 each.reason,
                 graph.opset if graph else None,
                 graph.nodes if graph else None,
-                _bytes(graph.model.size_bytes) if graph else None,
+                in_bytes(graph.size_bytes) if graph else None,
             )
         )
-    return _table(("attempt", "outcome", "reason", "opset", "nodes", "size"), rows)
+    rendered = table(("attempt", "outcome", "reason", "opset", "nodes", "size"), rows)
+    advice = [
+        f"- {each.label}, {f'`{each.where}`' if each.where else 'no line known'}: {each.hint}"
+        for each in attempts
+        if each.hint
+    ]
+    return join(rendered, "What may help:", "\n".join(advice)) if advice else rendered
+
+
+def _operators(report: OperatorReport | None) -> list[str]:
+    if report is None:
+        return []
+    rows = operator_rows(report)
+    return [
+        "## Operators",
+        f"PyTorch's operators by {report.strategy} at opset {report.opset}, before any simplifier.",
+        table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else "It has none.",
+        *operator_notes(report),
+    ]
 
 
 def _made_with(proof: Proof) -> str:
@@ -234,7 +255,7 @@ def _made_with(proof: Proof) -> str:
         "weights": f"`{proof.loaded.weights_sha256}`",
         "proof key": f"`{proof.proof_key}`",
     }
-    return _table(("what", "version"), list(versions.items()))
+    return table(("what", "version"), list(versions.items()))
 
 
 def _ratio(benchmark: BenchmarkResult, row: Latency) -> str:
@@ -247,37 +268,3 @@ def _ratio(benchmark: BenchmarkResult, row: Latency) -> str:
 def _range(dim: Dim) -> str:
     step = f" in steps of {dim.multiple_of}" if dim.multiple_of > 1 else ""
     return f"{dim.min}..{dim.max}{step}" if not dim.fixed else str(dim.smallest)
-
-
-def _ms(milliseconds: float) -> str:
-    """Three digits, and no exponent where a call takes seconds."""
-    digits = f"{milliseconds:.3g}" if milliseconds < 999.5 else f"{milliseconds:.0f}"
-    return f"{digits} ms"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    """Text for a table: a pipe would end the cell, and ``<built-in ...>`` would vanish as a tag."""
-    text = "" if value is None else str(value).replace("|", "\\|")
-    return " ".join(re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text).split())
-
-
-def _join(*parts: str) -> str:
-    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"

@@ -5,38 +5,91 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from onnxproof.external_data import Exported, goes_outside, unload
+from onnxproof.flat import INNER, flat_module
 from onnxproof.grid import dynamic_axes
 from onnxproof.spec import Strategy
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir
+    import torch
 
     from onnxproof.module import SourceModule
+    from onnxproof.operators.log import OperatorLog
+    from onnxproof.translations import Translations
 
 
 def export_torchscript(
     source: SourceModule,
     arguments: tuple[tuple[Any, ...], dict[str, Any]],
     outputs: list[str],
-    opset: int,
     strategy: Strategy,
-) -> onnx.ModelProto:
-    """The graph, with the spec's names for inputs, outputs and the axes of inputs."""
+    translations: Translations,
+    log: OperatorLog,
+) -> Exported:
+    """The graph, with the spec's names for inputs, outputs and the axes of inputs.
+
+    Raises:
+        ExportError: Operators have no translation, or one that cannot be used.
+    """
     import onnx
     import torch
 
+    from onnxproof.operators.torchscript import settle, watched
+
     module = torch.jit.script(source.module) if strategy == "script" else source.module
     args, kwargs = arguments
+    if strategy == "trace" and kwargs:
+        # Tracing makes an input of every default that is a number.
+        module, args, kwargs = flat_module(module, tuple(kwargs), "keyword"), (*kwargs.values(),), {}
+        log.outer = INNER
+    weights = _weights_of(source.module if strategy == "script" else module)
+    size_bytes = sum(each.nbytes for each in source.module.state_dict().values())
+    outside = goes_outside(size_bytes, source.spec.export.external_data)
     buffer = io.BytesIO()
-    torch.onnx.export(
-        module,
-        args,
-        buffer,  # type: ignore[arg-type]  # the annotation forgets files; the docs have them
-        kwargs=kwargs,
-        dynamo=False,
-        input_names=list(source.spec.inputs),
-        output_names=outputs,
-        opset_version=opset,
-        dynamic_axes={name: axes for name, axes in dynamic_axes(source.spec).items() if axes},
+    with watched(log), translations.registered(log.opset):
+        torch.onnx.export(
+            module,
+            args,
+            buffer,  # type: ignore[arg-type]  # the annotation forgets files; the docs have them
+            kwargs=kwargs,
+            dynamo=False,
+            # It would hold two more copies of them, and writes a file for each beyond 2 GB.
+            export_params=not outside,
+            do_constant_folding=not outside,
+            input_names=list(source.spec.inputs),
+            output_names=outputs,
+            opset_version=log.opset,
+            custom_opsets=translations.custom_opsets,
+            dynamic_axes={name: axes for name, axes in dynamic_axes(source.spec).items() if axes},
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    settle(model, log)
+    return unload(_filled(model, weights), "always") if outside else Exported(model, {})
+
+
+def _weights_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by every name that they have."""
+    return dict(module.named_parameters(remove_duplicate=False)) | dict(
+        module.named_buffers(remove_duplicate=False)
     )
-    return onnx.load_from_string(buffer.getvalue())
+
+
+def _filled(model: onnx.ModelProto, weights: dict[str, torch.Tensor]) -> onnx_ir.Model:
+    """The graph with the module's own tensors for the graph inputs that stand for its weights."""
+    import onnx_ir
+    from onnxscript.optimizer import fold_constants
+
+    graph = onnx_ir.from_proto(model)
+    for value in [each for each in graph.graph.inputs if each.name in weights]:
+        graph.graph.inputs.remove(value)
+        value.const_value = onnx_ir.tensor_adapters.TorchTensor(weights[str(value.name)])
+        graph.graph.initializers.add(value)
+    # What the exporter's own folding does first; here it makes views, not copies.
+    # A weight with another use, such as a tied one, would be stored twice.
+    fold_constants(
+        graph,
+        should_fold=lambda node: node.op_type == "Transpose" and len(node.inputs[0].uses()) == 1,
+    )
+    return graph

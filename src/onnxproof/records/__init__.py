@@ -15,14 +15,18 @@ from onnxproof.records.base import (
 )
 from onnxproof.records.candidate import (
     Attempt,
+    Baked,
     BenchmarkResult,
     Candidate,
     CheckResult,
     Ladder,
     Latency,
     OutputParity,
+    Ratio,
     Simplifier,
+    label_of,
 )
+from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
 from onnxproof.records.proof import (
     SCHEMA_VERSION,
     ExportOutcome,
@@ -42,6 +46,7 @@ from onnxproof.records.reference import (
 __all__ = [
     "SCHEMA_VERSION",
     "Attempt",
+    "Baked",
     "BenchmarkResult",
     "Candidate",
     "CheckResult",
@@ -52,9 +57,13 @@ __all__ = [
     "Latency",
     "Loaded",
     "Metric",
+    "Operator",
+    "OperatorPlace",
+    "OperatorReport",
     "Outcome",
     "OutputParity",
     "Proof",
+    "Ratio",
     "Record",
     "Reference",
     "Registration",
@@ -64,4 +73,5 @@ __all__ = [
     "Verdict",
     "Versions",
     "Work",
+    "label_of",
 ]

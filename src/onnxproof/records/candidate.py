@@ -40,6 +40,7 @@ class Candidate(Record):
     nodes: int
     seconds: float
     baked: tuple[Baked, ...] = ()
+    remedies: tuple[str, ...] = ()  # of onnxproof.remedies; none where the module did as it is
 
     @property
     def label(self) -> str:

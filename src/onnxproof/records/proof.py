@@ -8,6 +8,7 @@ from pydantic import Field
 
 from onnxproof.records.base import Record
 from onnxproof.records.candidate import Attempt, BenchmarkResult, Candidate, CheckResult
+from onnxproof.records.operators import OperatorReport
 from onnxproof.records.reference import Loaded
 from onnxproof.spec import Spec
 
@@ -37,6 +38,7 @@ class Proof(Record):
     loaded: Loaded
     attempts: tuple[Attempt, ...]
     chosen: Candidate
+    operators: OperatorReport | None = None  # of the way that the chosen graph came out
     check: CheckResult
     benchmark: BenchmarkResult
 
