@@ -1,0 +1,218 @@
+"""Latency of the fastest proven graph beside every single way, over the plain dynamo graph.
+
+``python -m benchmarks.latency`` takes every model in turn and writes what it found to
+``artifacts/latency/MODEL.json``; a model that is there already is only printed, so a run that was
+cut short goes on where it stopped. Ratios are of rounds in one process, with 95 % intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from benchmarks.stopwatch import ROOT, make_files
+from onnxproof.api import plain_stages
+from onnxproof.baseline import eager
+from onnxproof.benchmark import take_samples
+from onnxproof.chain import prove
+from onnxproof.inputs import draw
+from onnxproof.paired import Interval, paired_ratio
+from onnxproof.plan import prepare_for
+from onnxproof.records import Proof, Work
+from onnxproof.runtime import open_session
+from onnxproof.spec import Spec, parse_spec
+
+FOUND: Final = ROOT / "artifacts" / "latency"
+OURS: Final = "ours"
+BASE: Final = "dynamo"
+MARGIN: Final = 1.02
+"""Ours is not shown to be slower than the best ONNX column by more than this."""
+TEXT: Final = {
+    "inputs": {
+        "input_ids": "int64[batch, seq] in 0..30521",
+        "attention_mask": "int64[batch, seq] mask",
+    },
+    "dims": {"batch": {"max": 16}, "seq": {"max": 128}},
+}
+EAGER: Final = {"eager": {"attn_implementation": "eager"}}
+
+
+def _pixels(*shape: int) -> dict[str, Any]:
+    sizes = ", ".join(map(str, shape))
+    return {"inputs": {"pixels": f"float32[batch, {sizes}]"}, "dims": {"batch": {"max": 4}}}
+
+
+MODELS: Final[dict[str, dict[str, Any]]] = {
+    "minilm": {**TEXT, "at": {"batch": 8, "seq": 128}, "variants": EAGER},
+    "bert_base": {**TEXT, "at": {"batch": 1, "seq": 128}, "variants": EAGER},
+    "vit_base": {**_pixels(3, 224, 224), "at": {"batch": 1}, "variants": EAGER},
+    "whisper_encoder": {**_pixels(80, 3000), "at": {"batch": 1}, "variants": EAGER},
+    "convnext": {**_pixels(3, 224, 224), "at": {"batch": 1}, "variants": {}},
+    "resnet": {**_pixels(3, 224, 224), "at": {"batch": 1}, "variants": {}},
+}
+"""Names of factories in ``benchmarks.latency_models``, and what their specs have."""
+
+
+def spec_of(model: str, seconds: float, threads: int) -> Spec:
+    """The spec of a model; one point is timed."""
+    entry = MODELS[model]
+    return parse_spec(
+        {
+            "name": model,
+            "source": {
+                "factory": f"benchmarks.latency_models:{model}",
+                "variants": entry["variants"],
+            },
+            "inputs": entry["inputs"],
+            "dims": entry["dims"],
+            "export": {"search": "fastest"},
+            "check": {"samples": 2},
+            "benchmark": {"at": [entry["at"]], "seconds": seconds, "threads": threads},
+            # All candidates are open at once while they are timed.
+            "limits": {"seconds": 3600, "memory_gb": 24},
+        }
+    )
+
+
+def proven(spec: Spec, work: Work) -> Proof:
+    """All candidates of a model, and which one onnxproof chose."""
+    prepare_for(spec, work.roots, work.allow, local_code=True)
+    stages = plain_stages()
+    return prove(spec, work, "0" * 64, stages.load(spec, work), stages)
+
+
+@contextmanager
+def contenders(
+    spec: Spec, work: Work, proof: Proof
+) -> Iterator[tuple[dict[str, Callable[[], object]], dict[str, str]]]:
+    """Calls by column, ours first; and why a column is missing."""
+    feed = draw(spec.inputs, {**spec.benchmark.at[0]}, spec.check.seed, 0)
+    columns: dict[str, Callable[[], object]] = {}
+    missing: dict[str, str] = {}
+
+    def open_graph(path: str) -> Callable[[], object]:
+        return open_session(Path(work.path(path)), threads=spec.benchmark.threads).prepare(feed)
+
+    columns[OURS] = open_graph(proof.chosen.model.path)
+    for each in proof.attempts:
+        if each.outcome == "passed" and each.candidate is not None:
+            columns[each.label] = open_graph(each.candidate.model.path)
+        else:
+            missing[each.label] = each.reason
+    with eager(spec, work) as prepare:
+        columns["torch eager"] = prepare(feed)
+        try:
+            torch.compiler.reset()
+            call = compiled(spec, work, feed)
+            call()
+            columns["torch.compile"] = call
+        except Exception as error:  # no compiler on this machine, or a model that it breaks on
+            missing["torch.compile"] = " ".join(str(error).split())[:200]
+        yield columns, missing
+
+
+def compiled(spec: Spec, work: Work, feed: dict[str, Any]) -> Callable[[], object]:
+    """A call of the module as ``torch.compile`` makes it, for the sizes of this feed."""
+    from onnxproof.module import build_module
+
+    source = build_module(spec, work)
+    args, kwargs = source.arguments(feed)
+    module = torch.compile(source.module, dynamic=False)
+    return lambda: module(*args, **kwargs)
+
+
+def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
+    """Prove every candidate of a model, then time all of them and PyTorch in turn."""
+    spec = spec_of(model, seconds, threads)
+    folder = FOUND / model
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    work = Work(folder=str(folder), roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
+    proof = proven(spec, work)
+    with contenders(spec, work, proof) as (columns, missing):
+        taken = take_samples(list(columns.values()), spec.benchmark, seed=0)
+    samples = dict(zip(columns, taken, strict=True))
+    if BASE not in samples:
+        raise SystemExit(f"{model}: no plain dynamo graph to compare with: {missing[BASE]}")
+    best = min((name for name in samples if is_onnx(name)), key=lambda name: _p50(samples[name]))
+    shutil.rmtree(folder)
+    return {
+        "model": model,
+        "at": spec.benchmark.at[0],
+        "threads": threads,
+        "rounds": len(taken[0]),
+        "made": time.strftime("%Y-%m-%d"),
+        "toolchain": proof.versions.toolchain,
+        "chosen": proof.chosen.label,
+        "p50_ms": {name: _p50(each) for name, each in samples.items()},
+        "over_dynamo": {
+            name: paired_ratio([each], [samples[BASE]]) for name, each in samples.items()
+        },
+        "best": best,
+        "ours_over_best": paired_ratio([samples[OURS]], [samples[best]]),
+        "missing": missing,
+    }
+
+
+def is_onnx(column: str) -> bool:
+    """Whether it is a single way to an ONNX graph: neither ours nor PyTorch."""
+    return column != OURS and not column.startswith("torch")
+
+
+def _p50(samples: list[float]) -> float:
+    return sorted(samples)[len(samples) // 2]
+
+
+def show(found: dict[str, Any]) -> bool:
+    """Print one model's table; whether the claim holds for it."""
+    where = ", ".join(f"{name} {size}" for name, size in found["at"].items())
+    print(
+        f"\n## {found['model']} ({where}; {found['threads']} thread, {found['rounds']} rounds, "
+        f"{found['made']})\n\n| graph | p50 ms | over plain dynamo | 95 % interval |\n"
+        "| --- | --- | --- | --- |"
+    )
+    for name, p50_ms in sorted(found["p50_ms"].items(), key=lambda each: float(each[1])):
+        ratio, low, high = found["over_dynamo"][name]
+        label = f"**ours** ({found['chosen']})" if name == OURS else name
+        print(f"| {label} | {p50_ms:.2f} | {ratio:.3f} | {low:.3f} to {high:.3f} |")
+    for name, reason in found["missing"].items():
+        print(f"- {name}: {reason.splitlines()[0][:160]}")
+    ours = Interval(*found["ours_over_best"])
+    holds = ours.low <= MARGIN
+    print(
+        f"\nOurs over the best column, {found['best']}: {ours.ratio:.3f} "
+        f"({ours.low:.3f} to {ours.high:.3f}); {'holds' if holds else 'DOES NOT HOLD'}."
+    )
+    return holds
+
+
+def main() -> None:
+    """Measure what is not there yet, and print all; ends with 1 where the claim does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--seconds", type=float, default=120, help="of timing for each model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="measure what is there already too")
+    options = parser.parse_args()
+    held = []
+    for model in options.only:
+        path = FOUND / f"{model}.json"
+        if options.again or not path.is_file():
+            if model == "minilm":
+                make_files(model)
+            found = measure(model, options.seconds, options.threads)
+            path.write_text(json.dumps(found, indent=2), encoding="utf-8")
+        held.append(show(json.loads(path.read_text(encoding="utf-8"))))
+    raise SystemExit(0 if all(held) else 1)
+
+
+if __name__ == "__main__":
+    main()
