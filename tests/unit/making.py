@@ -55,9 +55,11 @@ def load(spec: Spec, work: Work) -> Loaded:
     return build_reference(LoadRequest(spec, work))
 
 
-def export(spec: Spec, work: Work, loaded: Loaded, strategy: Strategy) -> Candidate:
+def export(
+    spec: Spec, work: Work, loaded: Loaded, strategy: Strategy, variant: str = ""
+) -> Candidate:
     """The real stage, in this process."""
-    return export_in_child(ExportRequest(spec, work, loaded, strategy))
+    return export_in_child(ExportRequest(spec, work, loaded, strategy, variant))
 
 
 def model_of(text: str) -> onnx.ModelProto:
@@ -146,11 +148,13 @@ def candidate_of(
     size_bytes: int = 100_000,
     nodes: int = 10,
     sha256: str = DIGEST,
+    variant: str = "",
 ) -> Candidate:
     """A record about no file."""
     return Candidate(
         strategy=strategy,
         simplifier=simplifier,
+        variant=variant,
         model=Artifact(path=f"{strategy}-{simplifier}.onnx", sha256=sha256, size_bytes=size_bytes),
         opset=20,
         ir_version=10,
@@ -207,3 +211,12 @@ def benchmark_of(**medians: float) -> BenchmarkResult:
     """PyTorch at 1 ms, and each candidate (``dynamo_onnxsim`` for ``dynamo+onnxsim``)."""
     rows = [latency_of(name.replace("_", "+"), p50_ms) for name, p50_ms in medians.items()]
     return BenchmarkResult(latencies=(latency_of("pytorch eager", 1.0), *rows), seconds=1)
+
+
+def change_a_byte(path: Path) -> None:
+    """One bit of the file's second byte."""
+    with path.open("r+b") as file:
+        file.seek(1)
+        byte = file.read(1)
+        file.seek(1)
+        file.write(bytes([byte[0] ^ 1]))

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,24 +9,19 @@ import onnx
 import onnxruntime
 import onnxsim
 import pytest
-from mlflow import MlflowClient
 from onnx.external_data_helper import ExternalDataInfo
 
-from onnxproof import external_data, tracking
+from onnxproof import external_data
 from onnxproof.artifact import Artifact
 from onnxproof.check import CheckRequest, check_in_child
-from onnxproof.errors import CheckError, RegisterError
 from onnxproof.export import ExportRequest, export_in_child
 from onnxproof.external_data import on_graph_alone, outside
-from onnxproof.plan import find_local
-from onnxproof.proof import conclude
-from onnxproof.records import Candidate, Ladder, Loaded, Proof, Work
+from onnxproof.records import Candidate, Loaded, Work
 from onnxproof.simplify import SimplifyRequest, simplify_in_child
 from onnxproof.spec import Spec, Strategy
-from onnxproof.tracking import new_version
 from tests import toys
 from tests.unit.builders import spec_of, work_in
-from tests.unit.making import load, model_of
+from tests.unit.making import change_a_byte, load, model_of
 
 STRATEGIES: tuple[Strategy, ...] = ("dynamo", "trace", "script")
 TRAP = """
@@ -100,8 +92,10 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     owned = [each.detach().numpy() for each in module.parameters()]
 
     def spy(graph: external_data.Exported, work: Work, name: str) -> Artifact | None:
-        for tensor in graph.weights.values():
-            shares.append(any(np.shares_memory(tensor.numpy(), each) for each in owned))
+        shares.extend(
+            any(np.shares_memory(tensor.numpy(), each) for each in owned)
+            for tensor in graph.weights.values()
+        )
         return store(graph, work, name)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -203,11 +197,11 @@ def test_a_graph_with_its_weights_outside_is_proven_plain_and_simplified(
 
 
 def test_a_tied_weight_is_stored_once(exported: Exported) -> None:
-    stored = {}
+    stored: dict[int | None, int] = {}
     for tensor in outside(exported.model.graph(exported.plain)):
         info = ExternalDataInfo(tensor)
-        stored[info.offset] = info.length
-    assert sum(length or 0 for length in stored.values()) == 4 * (1000 * 16 + 2 * 16 * 32)
+        stored[info.offset] = info.length or 0
+    assert sum(stored.values()) == 4 * (1000 * 16 + 2 * 16 * 32)
 
 
 def test_weights_on_their_way_out_are_the_memory_of_the_module(exported: Exported) -> None:
@@ -254,95 +248,9 @@ def test_one_changed_byte_of_the_weights_is_no_longer_what_was_exported(model: O
     )
 
 
-def change_a_byte(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(1)
-        byte = file.read(1)
-        file.seek(1)
-        file.write(bytes([byte[0] ^ 1]))
-
-
 def test_onnx_opens_no_weights_that_a_link_leads_to(model: Outside, tmp_path: Path) -> None:
     """Why candidates share a folder rather than have a link each."""
     candidate = model.export("trace")
     os.link(model.work.path("trace.onnx.data"), tmp_path / "second name")
     with pytest.raises(onnx.checker.ValidationError, match="multiple hard links"):
         onnx.load(model.work.path(candidate.model.path))
-
-
-@pytest.fixture
-def proven(outside_proof: tuple[Proof, Path], tmp_path: Path) -> tuple[Proof, Path]:
-    """A real proof with its weights outside, and a copy of its folder that a test may spoil."""
-    return outside_proof[0], Path(shutil.copytree(outside_proof[1], tmp_path / "work"))
-
-
-def test_a_proof_names_its_weights_and_everyone_can_load_the_model(
-    proven: tuple[Proof, Path],
-) -> None:
-    proof, work = proven
-    assert proof.chosen.weights is not None
-    assert proof.check.weights_sha256 == proof.chosen.weights.sha256
-    onnx.checker.check_model(str(work / "model.onnx"), full_check=True)
-    assert onnx.load(work / "model.onnx").graph.initializer[0].raw_data
-
-
-def test_weights_that_changed_after_the_check_are_no_proof(proven: tuple[Proof, Path]) -> None:
-    proof, folder = proven
-    change_a_byte(folder / "trace.onnx.data")
-    chosen = next(each.candidate for each in proof.attempts if each.chosen)
-    ladder = Ladder(attempts=proof.attempts, chosen=chosen, benchmark=proof.benchmark)
-    work = Work(folder=str(folder), roots=(), allow=(), metadata={})
-    with pytest.raises(CheckError, match=r"trace\.onnx\.data is not the file that was checked"):
-        conclude(proof.spec, work, proof.proof_key, proof.loaded, ladder)
-
-
-def test_a_local_proof_whose_weights_changed_is_not_found_again(
-    proven: tuple[Proof, Path], tmp_path: Path
-) -> None:
-    proof, folder = proven
-    place = tmp_path / "home" / "work" / "toy" / "1"
-    shutil.copytree(folder, place)
-    assert find_local(tmp_path / "home", "toy", proof.proof_key) is not None
-    change_a_byte(place / "trace.onnx.data")
-    assert find_local(tmp_path / "home", "toy", proof.proof_key) is None
-
-
-def test_the_registry_holds_the_weights_and_pyfunc_predicts_with_them(
-    client: MlflowClient, proven: tuple[Proof, Path], tmp_path: Path
-) -> None:
-    import mlflow.pyfunc
-
-    proof, work = proven
-    made = tracking.register(proof, work)
-    folder = tracking.download(made.model_uri, tmp_path / "fetched")
-    assert proof.chosen.unchanged(folder)
-    command = [sys.executable, "-I", str(folder / "replay.py")]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert onnx.load(folder / "model.onnx").graph.initializer[0].raw_data
-    predicted = mlflow.pyfunc.load_model(made.model_uri).predict({"x": np.zeros((2, 4), np.int64)})
-    assert predicted["output"].shape == (2, 4, 1000)
-
-
-def test_weights_that_the_registry_gives_back_changed_make_no_version(
-    client: MlflowClient, proven: tuple[Proof, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetch = new_version.fetch
-
-    def spoil(location: str, folder: Path) -> Path:
-        fetched = fetch(location, folder)
-        change_a_byte(fetched / "trace.onnx.data")
-        return fetched
-
-    monkeypatch.setattr(new_version, "fetch", spoil)
-    with pytest.raises(RegisterError, match=r"the trace\.onnx\.data that MLflow gives back"):
-        tracking.register(*proven)
-    assert client.search_model_versions("name = 'toy'") == []
-
-
-def test_a_replay_notices_one_changed_byte_of_the_weights(proven: tuple[Proof, Path]) -> None:
-    from onnxproof import replay
-
-    _, folder = proven
-    assert replay.same_bytes(folder)
-    change_a_byte(folder / "trace.onnx.data")
-    assert not replay.same_bytes(folder)
