@@ -29,8 +29,7 @@ def choose(kept: Sequence[Candidate], ratios: Sequence[Ratio]) -> tuple[Candidat
     reasons = {each.contender: f"proven; {_told(each)}" for each in ratios}
     reasons[best] = f"proven; the lowest latency of {len(kept)}"
     if len(tied) > 1:
-        others = ", ".join(each.label for each in tied if each != chosen)
-        reasons[chosen.label] += f"; no faster beyond noise: {others}; it has the fewest nodes"
+        reasons[chosen.label] += f"; of {len(tied)} not told apart it has the fewest nodes"
     else:
         reasons[chosen.label] += f"; the next, {nearest.contender}, has {_told(nearest)}"
     return chosen, reasons

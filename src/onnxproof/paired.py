@@ -6,7 +6,6 @@ them: the ratio within a round stays where the milliseconds drift.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -68,7 +67,8 @@ def compare(samples: Mapping[str, Samples]) -> tuple[Ratio, ...]:
         len(place) < FEWEST_ROUNDS for each in samples.values() for place in each
     ):
         return ()
-    best = min(samples, key=lambda name: _latency(samples[name]))
+    scores = _scores(samples)
+    best = min(scores, key=lambda name: scores[name])
     ratios = []
     for name, each in samples.items():
         if name != best:
@@ -78,8 +78,22 @@ def compare(samples: Mapping[str, Samples]) -> tuple[Ratio, ...]:
     return tuple(sorted(ratios, key=lambda each: each.ratio))
 
 
-def _latency(samples: Samples) -> float:
-    return statistics.geometric_mean([statistics.median(place) for place in samples])
+def _scores(samples: Mapping[str, Samples]) -> dict[str, float]:
+    """Log of each latency over that of a round's median contender, from paired rounds alone.
+
+    Own medians would compare the quiet minutes of one that left early with the slow ones of those
+    that stayed. The median contender is one of those that took part to the end.
+    """
+    import numpy as np
+
+    logs: dict[str, list[float]] = {name: [] for name in samples}
+    for places in zip(*samples.values(), strict=True):
+        rounds = max(map(len, places))
+        centre = np.median([place for place in places if len(place) == rounds], axis=0)
+        for name, place in zip(samples, places, strict=True):
+            ratios = np.asarray(place) / centre[: len(place)]
+            logs[name].append(float(np.median(np.log(ratios))))
+    return {name: float(np.mean(each)) for name, each in logs.items()}
 
 
 def _mean_of_medians(*places: np.ndarray, axis: int) -> Any:

@@ -51,6 +51,11 @@ def test_all_are_compared_with_the_one_of_the_lowest_latency_nearest_first() -> 
     ]
 
 
+def test_one_that_left_before_the_machine_slowed_down_is_not_the_fastest_for_that() -> None:
+    samples = {"left": [[1.1] * 10], "a": [[1.0] * 10 + [5.0] * 30], "b": [[1.2] * 10 + [6.0] * 30]}
+    assert [(each.contender, each.over) for each in compare(samples)] == [("left", "a"), ("b", "a")]
+
+
 @pytest.mark.parametrize(
     "samples",
     [{}, {"a": [[1.0, 1.0]]}, {"a": [[1.0]], "b": [[2.0]]}],
