@@ -61,12 +61,7 @@ def _faults(kind: str, declared: Sequence[TensorRecord], found: Sequence[_Found]
     wanted, names = [each.name for each in declared], [each.name for each in found]
     for name in wanted:
         if name not in names:
-            baked = (
-                "; its example value was baked in, so any other value gives wrong numbers"
-                if kind == "input"
-                else ""
-            )
-            yield f"{kind} {name!r} is not in the graph{baked}"
+            yield f"{kind} {name!r} is not in the graph{_why_not(kind, name, declared)}"
     for name in names:
         if name not in wanted:
             yield f"{kind} {name!r} of the graph is not declared"
@@ -76,6 +71,17 @@ def _faults(kind: str, declared: Sequence[TensorRecord], found: Sequence[_Found]
     for each in declared:
         if each.name in by_name:
             yield from _differences(kind, each, by_name[each.name])
+
+
+def _why_not(kind: str, name: str, declared: Sequence[TensorRecord]) -> str:
+    if kind == "output":
+        return ""
+    if next(each.used for each in declared if each.name == name):
+        return "; its example value was baked in, so any other value gives wrong numbers"
+    return (
+        "; forward does not use it: no output changed with it, and this exporter leaves such "
+        "inputs out. Remove it from inputs, or export by dynamo, which keeps it"
+    )
 
 
 def _differences(kind: str, declared: TensorRecord, found: _Found) -> Iterable[str]:

@@ -10,25 +10,30 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from onnxproof.dims import Size, names_in
 
-Values = Literal["normal", "uniform", "integers", "bool", "mask", "lengths"]
+Values = Literal["normal", "uniform", "integers", "bool", "mask", "additive_mask", "lengths"]
 
 FLOATS: Final = ("float16", "float32", "float64")
 INTEGERS: Final = ("int8", "int16", "int32", "int64", "uint8")
 NUMBERS: Final = ("int", "float")
 """Python numbers; most strategies bake them into the graph, and the contract check then refuses."""
+NO_BFLOAT16: Final = (
+    "ONNX Runtime has no MatMul, Gemm, Add, Mul or Relu of it on a CPU, and NumPy no such dtype; "
+    "use float32 or float16, and convert inside of forward"
+)
+"""Tried with onnxruntime 1.32: it loads Cast and LayerNormalization alone."""
 DTYPES: Final = (*FLOATS, *INTEGERS, "bool", *NUMBERS)
 
 _LINE: Final = re.compile(
     r"""^\s*(?P<dtype>\w+)\s*
     (?:\[(?P<shape>[^\]]*)\])?\s*
-    (?P<kind>mask|lengths)?\s*
+    (?P<kind>mask|additive_mask|lengths)?\s*
     (?:in\s+(?P<low>-?[\d.eE+]*?\d)\s*\.\.\s*(?P<high>-?[\d.eE+]*\d))?\s*$""",
     re.VERBOSE,
 )
 
 
 class InputSpec(BaseModel):
-    """One argument of ``forward``: the line ``DTYPE[SHAPE] [mask|lengths] [in LOW..HIGH]``."""
+    """One argument of ``forward``: the line ``DTYPE[SHAPE] [mask|lengths|...] [in LOW..HIGH]``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +56,8 @@ class InputSpec(BaseModel):
 
     @model_validator(mode="after")
     def _holds_together(self) -> InputSpec:
+        if self.dtype == "bfloat16":
+            raise ValueError(f"an input of bfloat16 cannot be proven: {NO_BFLOAT16}")
         if self.dtype not in DTYPES:
             close = difflib.get_close_matches(self.dtype, DTYPES, n=1)
             meant = f"did you mean {close[0]}? " if close else ""
@@ -73,8 +80,17 @@ class InputSpec(BaseModel):
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         if self.array_dtype in INTEGERS:
             self._fits_its_dtype()
-        if self.values == "mask" and len(self.shape) != 2:
-            raise ValueError("a mask has the shape [rows, positions]")
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_mask(self) -> InputSpec:
+        if self.values in ("mask", "additive_mask") and len(self.shape) < 2:
+            raise ValueError(
+                "a mask has the shape [rows, positions], or sizes between them that share it, "
+                "such as [batch, 1, 1, seq]"
+            )
+        if self.values == "additive_mask" and self.dtype not in FLOATS:
+            raise ValueError(f"an additive_mask is added to scores, and {self.dtype} is no float")
         return self
 
     def _fits_its_dtype(self) -> None:
@@ -115,7 +131,8 @@ def parse_line(line: str) -> dict[str, Any]:
     match = _LINE.match(line)
     if match is None:
         raise ValueError(
-            f"cannot read {line!r}; write DTYPE[SHAPE] [mask|lengths] [in LOW..HIGH], "
+            f"cannot read {line!r}; write DTYPE[SHAPE] [mask|additive_mask|lengths] "
+            "[in LOW..HIGH], "
             "such as 'float32[batch, 3, 224, 224]' or 'int64[batch, seq] in 0..29999'"
         )
     fields: dict[str, Any] = {"dtype": match["dtype"]}

@@ -17,6 +17,7 @@ class TensorRecord(Record):
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    used: bool = True  # of an input: whether an output changed with it
 
 
 class GridPoint(Record):
