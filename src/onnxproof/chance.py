@@ -61,15 +61,20 @@ def _begins(first: list[Call], again: list[Call]) -> str:
 
 def _calls(source: SourceModule, feed: Feed, sizes: Sizes) -> list[Call]:
     """Calls of submodules in the order in which they finished; last the whole."""
+    from torch.compiler import is_compiling  # what torch.while_loop does to its body, also eagerly
+
     finished: list[Call] = []
     waiting: list[str] = []
 
     def note_input(_module: Any, args: Any, kwargs: Any) -> None:
+        if is_compiling():
+            return
         waiting.append(_digest([args, kwargs]))  # beforehand: forward may work in place
 
     def note_output(place: str) -> Callable[[Any, Any, Any], None]:
         def note(_module: Any, _args: Any, result: Any) -> None:
-            finished.append(Call(place, waiting.pop(), _digest(result)))
+            if not is_compiling():
+                finished.append(Call(place, waiting.pop(), _digest(result)))
 
         return note
 

@@ -122,3 +122,10 @@ def test_the_first_sample_of_a_mask_has_a_full_row_and_some_sample_a_padded_one(
 def test_a_mask_of_one_position_is_a_one() -> None:
     feed: Feed = draw({"m": InputSpec.model_validate("int64[4, 1] mask")}, {}, 0, 3)
     assert feed["m"].tolist() == [[1]] * 4
+
+
+def test_a_count_takes_both_ends_of_its_range_and_values_in_between() -> None:
+    counts = [int(drawn("int64[] in 0..5", sample=sample)) for sample in range(4)]
+    assert counts[:2] == [5, 0]
+    assert all(0 <= count <= 5 for count in counts)
+    assert int(drawn("int in 2..9", sample=1)) == 2
