@@ -16,15 +16,17 @@ Sizes = dict[str, int]
 def example_sizes(dims: Mapping[str, Dim]) -> Sizes:
     """Sizes to export at: distinct where ranges allow, and never 1 where more is allowed.
 
-    torch.export specialises sizes 0 and 1, and takes two dims of one size for the same dim.
+    torch.export specialises sizes 0 and 1, also of a step where a dim is a multiple of one, and
+    takes two dims of one size for the same dim.
     """
     taken = {dim.example for dim in dims.values()}
     chosen: Sizes = {}
     for name, dim in dims.items():
         allowed = range(dim.smallest, dim.largest + 1, dim.multiple_of)
         sizes = itertools.chain(map(dim.near, range(3, 64, 2)), allowed)
-        free = (size for size in sizes if size > 1 and size not in taken)
-        chosen[name] = dim.example or next(free, dim.largest)
+        free = [size for size in sizes if size > 1 and size not in taken] or [dim.largest]
+        beyond_one_step = (size for size in free if size > dim.multiple_of)
+        chosen[name] = dim.example or next(beyond_one_step, free[0])
         taken.add(chosen[name])
     return chosen
 

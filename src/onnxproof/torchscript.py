@@ -42,7 +42,8 @@ def export_torchscript(
     args, kwargs = arguments
     if strategy == "trace" and kwargs:
         # Tracing makes an input of every default that is a number.
-        module, args, kwargs = flat_module(module, tuple(kwargs), "keyword"), (*kwargs.values(),), {}
+        module = flat_module(module, tuple(kwargs), "keyword")
+        args, kwargs = tuple(kwargs.values()), {}
         log.outer = INNER
     weights = _weights_of(source.module if strategy == "script" else module)
     size_bytes = sum(each.nbytes for each in source.module.state_dict().values())

@@ -102,6 +102,10 @@ def test_an_example_is_never_one_where_more_is_allowed() -> None:
     assert example_sizes(dims(a={"max": 2}, b={"max": 1})) == {"a": 2, "b": 1}
 
 
+def test_an_example_is_never_one_step_where_more_is_allowed() -> None:
+    assert example_sizes(dims(a={"min": 32, "max": 96, "multiple_of": 32})) == {"a": 64}
+
+
 def test_a_given_example_is_kept() -> None:
     assert example_sizes(dims(a={"max": 64, "example": 10})) == {"a": 10}
 

@@ -1,0 +1,121 @@
+"""Which architectures come out of PyTorch: by each strategy, by the ladder, by the bare exporter.
+
+    python -m benchmarks.coverage                     # every entry that has no row yet
+    python -m benchmarks.coverage --only mamba        # names or families, with * and ?
+    python -m benchmarks.coverage --render            # docs/coverage.md from docs/coverage.jsonl
+
+A row is written as soon as its architecture is done, so a run that is killed goes on where it was.
+One at a time, since seconds and memory are measured; each stage runs in a child with limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+from benchmarks.coverage_page import render
+from benchmarks.coverage_rows import Cell, Row, append, last_rows, versions
+from benchmarks.measured import BARE, Measured, bare_cell, cell_of
+from benchmarks.zoo import ZOO, Architecture
+from onnxproof.child import PRELOAD_VARIABLE, prepare_children
+from onnxproof.errors import OnnxproofError
+from onnxproof.ladder import climb
+from onnxproof.load import load_source
+from onnxproof.spec import Spec, Strategy
+from onnxproof.workspace import open_work
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ROWS: Final = ROOT / "docs" / "coverage.jsonl"
+PAGE: Final = ROOT / "docs" / "coverage.md"
+STRATEGIES: Final[tuple[Strategy, ...]] = ("dynamo", "trace", "script")
+PRELOADED: Final = (
+    "transformers.PreTrainedModel", "transformers.modeling_outputs", "transformers.masking_utils",
+)  # fmt: skip
+
+
+def measure(entry: Architecture, home: Path, *, seconds: float, memory_gb: float) -> Row:
+    """All cells of one architecture; a model that gives no reference has none."""
+    spec = entry.spec(seconds=seconds, memory_gb=memory_gb)
+    work = open_work(
+        spec, (str(ROOT),), home=home, allow=("benchmarks",), local_code=False, metadata={}
+    )
+    row = Row(
+        architecture=entry.name,
+        family=entry.family,
+        dims=tuple(spec.dims),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions(entry.needs),
+    )
+    try:
+        loaded = load_source(spec, work)
+    except OnnxproofError as error:
+        return row.model_copy(update={"unloaded": str(error)})
+    stages = Measured(spec, work, loaded)
+    cells: dict[str, Cell] = {}
+    for way, strategies in (("ladder", STRATEGIES), *((each, (each,)) for each in STRATEGIES)):
+        cells[way] = cell_of(climb(_with(spec, strategies), stages), stages)
+    for way in BARE:
+        cells[way] = bare_cell(way, stages)
+    return row.model_copy(update={"parameters": loaded.parameters, "cells": cells})
+
+
+def _with(spec: Spec, strategies: tuple[Strategy, ...]) -> Spec:
+    export = spec.export.model_copy(update={"strategies": strategies})
+    return spec.model_copy(update={"export": export})
+
+
+def _wanted(patterns: list[str]) -> list[Architecture]:
+    chosen = [
+        entry
+        for entry in ZOO
+        if not patterns
+        or any(fnmatch(entry.name, each) or fnmatch(entry.family, each) for each in patterns)
+    ]
+    if not chosen:
+        sys.exit(f"no entry is called {', '.join(patterns)}; there are {_names(ZOO)}")
+    if missing := [entry for entry in chosen if not entry.runs_here]:
+        print(f"left out, {missing[0].needs} is not installed here: {_names(missing)}")
+    return [entry for entry in chosen if entry.runs_here]
+
+
+def _names(entries: tuple[Architecture, ...] | list[Architecture]) -> str:
+    return ", ".join(entry.name for entry in entries)
+
+
+def main() -> None:
+    """Measure what is asked for, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="names or families")
+    parser.add_argument("--again", action="store_true", help="measure what has a row, too")
+    parser.add_argument("--render", action="store_true", help="write the page, measure nothing")
+    parser.add_argument("--rows", type=Path, default=ROWS, help="JSON lines to go on with")
+    parser.add_argument("--seconds", type=float, default=300, help="limit of each stage")
+    parser.add_argument("--memory-gb", type=float, default=4, help="limit of each stage")
+    asked = parser.parse_args()
+    if not asked.render:
+        _measure_all(asked)
+    if asked.rows == ROWS:
+        PAGE.write_text(render(last_rows(ROWS), [entry.name for entry in ZOO]), encoding="utf-8")
+
+
+def _measure_all(asked: argparse.Namespace) -> None:
+    done = set() if asked.again else set(last_rows(asked.rows))
+    waiting = [entry for entry in _wanted(asked.only) if entry.name not in done]
+    if not any(entry.needs for entry in waiting):
+        os.environ[PRELOAD_VARIABLE] = ",".join(PRELOADED)
+    prepare_children()
+    for number, entry in enumerate(waiting, 1):
+        with tempfile.TemporaryDirectory(prefix="onnxproof-coverage-") as home:
+            row = measure(entry, Path(home), seconds=asked.seconds, memory_gb=asked.memory_gb)
+        append(asked.rows, row)
+        print(f"{number}/{len(waiting)} {row.line()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

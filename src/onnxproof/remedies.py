@@ -1,0 +1,221 @@
+"""Known ways around what an exporter cannot do with a module as it is written.
+
+They are one more try inside a strategy, after the module as it is gave no graph, or one that does
+not keep the declared dims. A remedy says the same in other operators; the candidate names it, and
+its graph is held to the same reference as any other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from onnxproof.errors import ExportError
+from onnxproof.progress import say
+from onnxproof.spec import Spec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Made = TypeVar("Made")
+SELECTIVE_SCAN: Final = "mamba_selective_scan"
+"""What Transformers 5 calls it in the modules of Mamba, FalconMamba, Jamba and Zamba."""
+
+
+class Remedy(NamedTuple):
+    """One way around."""
+
+    name: str
+    fits: Callable[[nn.Module], bool]
+    applied: Callable[[nn.Module, Spec], AbstractContextManager[None]]
+    at_once: bool = False  # without it a graph may come out that only the check finds wrong
+
+
+def try_remedies(
+    make: Callable[[], Made], sound: Callable[[Made], bool], module: nn.Module, spec: Spec
+) -> tuple[Made, tuple[str, ...]]:
+    """What ``make`` gives, and the remedies that it took; none where the module will do as it is.
+
+    Where a second try with every remedy that fits is no better, the first one counts.
+
+    Args:
+        make: Exports the module.
+        sound: Whether its graph keeps what was declared.
+        module: Changed while remedies are applied, and changed back.
+        spec: What was declared.
+
+    Raises:
+        ExportError: Of the first try.
+    """
+    fitting = [each for each in REMEDIES if each.fits(module)]
+    at_once = [each for each in fitting if each.at_once]
+
+    def attempt(chosen: list[Remedy]) -> tuple[Made, tuple[str, ...]]:
+        with ExitStack() as stack:
+            for each in chosen:
+                stack.enter_context(each.applied(module, spec))
+            return make(), tuple(each.name for each in chosen)
+
+    first: tuple[Made, tuple[str, ...]] | ExportError
+    try:
+        first = attempt(at_once)
+        if sound(first[0]):
+            return first
+    except ExportError as error:
+        first = error
+    if len(fitting) > len(at_once):
+        names = ", ".join(each.name for each in fitting)
+        say("export", f"again with {names}")
+        try:
+            second = attempt(fitting)
+        except ExportError as error:
+            print(f"also with {names}: {error}")  # noqa: T201  # the stage's log
+        else:
+            if isinstance(first, ExportError) or sound(second[0]):
+                return second
+    if isinstance(first, ExportError):
+        raise first
+    return first
+
+
+def _settings(module: nn.Module, setter: str) -> Iterator[Any]:
+    """Models of Transformers inside of ``module``, itself included, that can be set so."""
+    return (each for each in module.modules() if hasattr(each, setter) and hasattr(each, "config"))
+
+
+def _eager_fits(module: nn.Module) -> bool:
+    return any(
+        getattr(each.config, "_attn_implementation", "eager") != "eager"
+        for each in _settings(module, "set_attn_implementation")
+    )
+
+
+@contextmanager
+def _eager_attention(module: nn.Module, spec: Spec) -> Iterator[None]:
+    """Attention as matrix products, not as ``scaled_dot_product_attention``.
+
+    T5 makes views of its result that torch.export refuses once both dims are symbols.
+    """
+    del spec
+    models = list(_settings(module, "set_attn_implementation"))
+    before = [each.config._attn_implementation for each in models]
+    try:
+        for each in models:
+            each.set_attn_implementation("eager")
+        yield
+    finally:
+        for each, was in zip(models, before, strict=True):
+            each.set_attn_implementation(was)
+
+
+def _batched_fits(module: nn.Module) -> bool:
+    # Every model of Transformers has the setting; layers of experts have this.
+    return any(
+        hasattr(each, "is_transposed") and hasattr(each, "has_gate") for each in module.modules()
+    )
+
+
+@contextmanager
+def _batched_experts(module: nn.Module, spec: Spec) -> Iterator[None]:
+    """Each token's experts gathered and multiplied, not tokens sorted by expert.
+
+    ``aten::histc`` and ``grouped_mm`` have no ONNX; this has, and takes the memory of a copy of the
+    chosen experts' weights for each token.
+    """
+    del spec
+    models = list(_settings(module, "set_experts_implementation"))
+    before = [each.config._experts_implementation for each in models]
+    try:
+        for each in models:
+            each.set_experts_implementation("batched_mm")
+        yield
+    finally:
+        for each, was in zip(models, before, strict=True):
+            each.set_experts_implementation(was)
+
+
+def _with_scans(module: nn.Module) -> dict[str, Any]:
+    """Python modules that ``module``'s layers come from, and that scan in a loop."""
+    names = {type(each).__module__ for each in module.modules()}
+    found = {name: sys.modules.get(name) for name in names}
+    return {name: each for name, each in found.items() if hasattr(each, SELECTIVE_SCAN)}
+
+
+@contextmanager
+def _parallel_scan(module: nn.Module, spec: Spec) -> Iterator[None]:
+    """The recurrence of state space models by doubling: no loop over the sequence.
+
+    A loop is unrolled at the example's length. As many doublings as the longest declared dim needs.
+    """
+    longest = max((dim.largest for dim in spec.dims.values()), default=1)
+    places = _with_scans(module)
+    before = {name: getattr(each, SELECTIVE_SCAN) for name, each in places.items()}
+    try:
+        for each in places.values():
+            setattr(each, SELECTIVE_SCAN, _scan_by_doubling(longest.bit_length()))
+        yield
+    finally:
+        for name, each in places.items():
+            setattr(each, SELECTIVE_SCAN, before[name])
+
+
+def _scan_by_doubling(doublings: int) -> Callable[..., Any]:
+    """Transformers' selective scan, with its signature, for sequences below ``2**doublings``."""
+
+    def scan(  # noqa: PLR0913, PLR0917  # the signature is theirs
+        hidden_states: torch.Tensor,
+        dt: torch.Tensor,
+        A: torch.Tensor,  # noqa: N803
+        B: torch.Tensor,  # noqa: N803
+        C: torch.Tensor,  # noqa: N803
+        D: torch.Tensor | None = None,  # noqa: N803
+        z: torch.Tensor | None = None,
+        delta_bias: torch.Tensor | None = None,
+        delta_softplus: bool = False,
+        return_last_state: bool = False,
+        **_others: Any,
+    ) -> Any:
+        from torch.nn import functional
+
+        if delta_bias is not None:
+            dt = dt + delta_bias.to(dt.dtype)[..., None]
+        if delta_softplus:
+            dt = functional.softplus(dt)
+        decay = (A[None, :, None, :] * dt[..., None]).exp()
+        given = B.transpose(1, 2)[:, None].float() * hidden_states[..., None].float()
+        states = _recur(decay, dt[..., None] * given, doublings)
+        output = (states.to(hidden_states.dtype) * C.transpose(1, 2)[:, None]).sum(-1)
+        if D is not None:
+            output = output + hidden_states * D[None, :, None]
+        if z is not None:
+            output = output * functional.silu(z)
+        return (output, states[:, :, -1]) if return_last_state else output
+
+    return scan
+
+
+def _recur(decay: torch.Tensor, drive: torch.Tensor, doublings: int) -> torch.Tensor:
+    """``state[t] = decay[t] * state[t - 1] + drive[t]`` along axis 2, from a state of zeros.
+
+    After round ``k`` each place holds what the ``2**k`` places up to it make of a zero state.
+    """
+    from torch.nn.functional import pad
+
+    length = drive.shape[2]
+    for number in range(doublings):
+        shift = (0, 0, 2**number, 0)
+        earlier_drive = pad(drive, shift)[:, :, :length]
+        earlier_decay = pad(decay, shift, value=1.0)[:, :, :length]
+        drive = decay * earlier_drive + drive
+        decay = decay * earlier_decay
+    return drive
+
+
+REMEDIES: Final = (
+    Remedy("eager attention", _eager_fits, _eager_attention),
+    Remedy("batched experts", _batched_fits, _batched_experts),
+    Remedy("parallel scan", lambda each: bool(_with_scans(each)), _parallel_scan, at_once=True),
+)
