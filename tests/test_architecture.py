@@ -23,8 +23,8 @@ STAGES = {
     "reference", "runtime", "simplify", "tracking",
 }  # fmt: skip
 TORCH_SIDE = {
-    "baseline", "checkpoint", "dynamo", "exported_program", "factory", "flat", "mlflow_model",
-    "module", "probe", "reference", "remedies", "script_file", "torchscript",
+    "baseline", "chance", "checkpoint", "dynamo", "exported_program", "factory", "flat",
+    "mlflow_model", "module", "probe", "reference", "remedies", "script_file", "torchscript",
 }  # fmt: skip
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
