@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+import onnx_ir
 import onnxruntime
 import onnxsim
 import pytest
@@ -202,6 +203,20 @@ def test_a_tied_weight_is_stored_once(exported: Exported) -> None:
         info = ExternalDataInfo(tensor)
         stored[info.offset] = info.length or 0
     assert sum(stored.values()) == 4 * (1000 * 16 + 2 * 16 * 32)
+
+
+def test_equal_weights_of_two_names_are_stored_once(tmp_path: Path) -> None:
+    values = {"a": np.arange(1024), "b": np.arange(1024), "c": np.ones(1024, np.int64)}
+    graph = onnx_ir.Graph([], [], nodes=[], opset_imports={"": 18}, name="g")
+    for name, array in values.items():
+        graph.register_initializer(onnx_ir.val(name, const_value=onnx_ir.tensor(array, name=name)))
+    exported = external_data.unload(onnx_ir.Model(graph, ir_version=8), "always")
+    stored = external_data.store(exported, work_in(tmp_path), "trace.onnx.data")
+    assert stored is not None
+    assert (stored.size_bytes, stored.unchanged(tmp_path)) == (2 * 8 * 1024, True)
+    (tmp_path / "trace.onnx").write_bytes(exported.model.SerializeToString())
+    for tensor in onnx.load(tmp_path / "trace.onnx").graph.initializer:
+        np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensor), values[tensor.name])
 
 
 def test_weights_on_their_way_out_are_the_memory_of_the_module(exported: Exported) -> None:
