@@ -45,7 +45,7 @@ def _sizes(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
         text = record.getMessage()
         if created := _CREATED.match(text):
             symbols[created[1]] = f"{created[2]}.shape[{created[3]}]"
-        if guarded := _GUARDED.match(text):
+        if (guarded := _GUARDED.match(text)) and "suppressed" not in text:
             sizes = [symbols[each] for each in re.findall(r"\w+", guarded[1]) if each in symbols]
             held = re.sub(r"\w+", lambda word: symbols.get(word[0], word[0]), guarded[1])
             place = model_line("".join(traceback.format_stack()), roots)

@@ -7,12 +7,12 @@ import torch
 
 from tests.unit.builders import ROOT
 
-CLASSIC = (
-    "export_params verbose training input_names output_names aten export_raw_ir "
-    "operator_export_type opset_version _retain_param_name do_constant_folding example_outputs "
-    "strip_doc_string dynamic_axes keep_initializers_as_inputs custom_opsets enable_onnx_checker "
-    "use_external_data_format"
-).split()
+CLASSIC = [
+    "export_params", "verbose", "training", "input_names", "output_names", "aten", "export_raw_ir",
+    "operator_export_type", "opset_version", "_retain_param_name", "do_constant_folding",
+    "example_outputs", "strip_doc_string", "dynamic_axes", "keep_initializers_as_inputs",
+    "custom_opsets", "enable_onnx_checker", "use_external_data_format",
+]  # fmt: skip
 """Parameters of ``torch.onnx.export`` in PyTorch 1.6 and its neighbours."""
 
 
