@@ -185,12 +185,16 @@ def verify(
     provider: Annotated[
         str, typer.Option(help="Execution provider to replay on, by its full name.")
     ] = "CPUExecutionProvider",
+    libraries: Annotated[
+        list[str] | None,
+        typer.Option("--library", metavar="FILE", help="Operators for ONNX Runtime, as needed."),
+    ] = None,
 ) -> None:
     """Replay a model's proof on this machine."""
     from onnxproof.api import verify_model
 
     with reported():
-        for line in verify_model(model, provider=provider).lines:
+        for line in verify_model(model, provider=provider, libraries=libraries or ()).lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

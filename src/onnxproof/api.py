@@ -115,12 +115,15 @@ def list_operators(
     return operators.list_operators(plan.spec, plan.roots, settings.allow, asked)
 
 
-def verify_model(model: str, *, provider: str = "CPUExecutionProvider") -> Replay:
+def verify_model(
+    model: str, *, provider: str = "CPUExecutionProvider", libraries: Sequence[str] = ()
+) -> Replay:
     """Replay a model's proof on this machine.
 
     Args:
         model: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, or a folder that holds the proof.
         provider: Execution provider, by its full name.
+        libraries: Files with operators that the model needs and ONNX Runtime has not itself.
 
     Raises:
         ProofRefused: The numbers are not those of the proof.
@@ -128,7 +131,7 @@ def verify_model(model: str, *, provider: str = "CPUExecutionProvider") -> Repla
     from onnxproof.verify import verify
 
     _settings()
-    return verify(model, provider=provider)
+    return verify(model, provider=provider, libraries=libraries)
 
 
 def show_model(model: str) -> tuple[Proof, Registration | None]:

@@ -176,6 +176,7 @@ def summarize(
 def _open_all(
     benchmark: BenchmarkSpec, work: Work, candidates: Sequence[Candidate]
 ) -> tuple[list[Contender], list[Verdict]]:
+    from onnxproof.libraries import noted_libraries
     from onnxproof.runtime import open_session
 
     contenders: list[Contender] = []
@@ -189,6 +190,7 @@ def _open_all(
                     provider.name,
                     options=provider.options,
                     threads=benchmark.threads,
+                    libraries=noted_libraries(work.folder),
                 )
                 opened.append(Contender(candidate.label, provider.name, session.prepare))
         except Exception as error:  # ours, or one of the provider's own

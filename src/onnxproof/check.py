@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from onnxproof.child import run_in_child
-from onnxproof.errors import CheckError
+from onnxproof.errors import CheckError, LoadError, SourceError
 from onnxproof.inputs import Feed
+from onnxproof.libraries import find_libraries
 from onnxproof.progress import say
 from onnxproof.records import (
     Candidate,
@@ -99,6 +100,8 @@ class _Checker:
         yield self._contract()
         try:
             session = self._open()
+        except (SourceError, LoadError):
+            raise
         except Exception as error:
             reason = f"ONNX Runtime does not load it: {' '.join(str(error).split())[:400]}"
             yield Verdict(name="session", outcome="failed", reason=reason)
@@ -137,7 +140,7 @@ class _Checker:
     def _open(self) -> Session:
         from onnxproof.runtime import open_session
 
-        return open_session(self.path)
+        return open_session(self.path, libraries=find_libraries(self.spec, self.work))
 
     def _parity(self, session: Session) -> Verdict:
         reference = self.loaded.reference

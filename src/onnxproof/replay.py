@@ -1,6 +1,6 @@
 """Replay the proof that travels with this model: same inputs, this machine, PyTorch's answers.
 
-    python replay.py [--provider CPUExecutionProvider] [MODEL_FOLDER]
+    python replay.py [--provider CPUExecutionProvider] [--library FILE]... [MODEL_FOLDER]
 
 Needs numpy, onnx and onnxruntime, nothing else. An element agrees when
 |onnx - torch| <= atol + rtol * |torch|; integers must be equal; NaN and infinity never agree.
@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,12 +58,14 @@ def sets_of(proof: Any) -> list[str]:
     return [name for point in proof["loaded"]["reference"]["points"] for name in point["sets"]]
 
 
-def replay(folder: Path, provider: str = "CPUExecutionProvider") -> list[Row]:
+def replay(
+    folder: Path, provider: str = "CPUExecutionProvider", libraries: Sequence[str] = ()
+) -> list[Row]:
     """Run every ``test_data_set_N`` that the proof names; one row for each output.
 
     Raises:
         OSError: A file is missing.
-        ValueError: ``provider`` is not to be had here.
+        ValueError: ``provider`` is not to be had here, or a library that the model needs.
         Exception: ONNX Runtime's own, when it cannot load or run the model.
     """
     proof = read_proof(folder)
@@ -71,7 +74,12 @@ def replay(folder: Path, provider: str = "CPUExecutionProvider") -> list[Row]:
     sets = sets_of(proof)
     if not sets or not rows:
         raise ValueError(f"the proof in {folder} names no test_data_set_N, or no output")
-    session = open_session(folder / "model.onnx", provider)
+    if (needs := proof["spec"]["export"].get("needs")) and len(libraries) < len(needs):
+        raise ValueError(
+            f"the model has operators that ONNX Runtime has not itself; give a --library for each "
+            f"of {', '.join(needs)} (install that package, and pass the path that it returns)"
+        )
+    session = open_session(folder / "model.onnx", provider, libraries)
     inputs = [each["name"] for each in reference["inputs"]]
     outputs = [each["name"] for each in reference["outputs"]]
     found = [[each.name for each in side] for side in (session.get_inputs(), session.get_outputs())]
@@ -85,7 +93,7 @@ def replay(folder: Path, provider: str = "CPUExecutionProvider") -> list[Row]:
     return rows
 
 
-def open_session(model: Path, provider: str) -> Any:
+def open_session(model: Path, provider: str, libraries: Sequence[str] = ()) -> Any:
     """A session on ``provider``; ONNX Runtime falls back to the CPU without raising."""
     import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 
@@ -94,6 +102,8 @@ def open_session(model: Path, provider: str) -> Any:
         raise ValueError(f"{provider} is not in this ONNX Runtime, which has {available}")
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    for library in libraries:
+        options.register_custom_ops_library(library)
     session = onnxruntime.InferenceSession(str(model), options, providers=[provider])
     if session.get_providers()[0] != provider:
         raise ValueError(f"{provider} did not start here, {session.get_providers()[0]} did")
@@ -164,9 +174,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Replay the proof that travels with a model.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent)
     parser.add_argument("--provider", default="CPUExecutionProvider")
+    parser.add_argument("--library", action="append", default=[], metavar="FILE")
     asked = parser.parse_args()
     try:
-        same, rows = same_bytes(asked.folder), replay(asked.folder, asked.provider)
+        same = same_bytes(asked.folder)
+        rows = replay(asked.folder, asked.provider, asked.library)
     except (OSError, ValueError, KeyError, ImportError) as error:
         print(f"cannot replay {asked.folder}: {error}", file=sys.stderr)
         return 2

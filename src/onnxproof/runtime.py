@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ def open_session(
     *,
     options: Mapping[str, str] | None = None,
     threads: int | None = None,
+    libraries: Sequence[str] = (),
 ) -> Session:
     """A session on exactly ``provider``.
 
@@ -49,6 +50,7 @@ def open_session(
         provider: Full name.
         options: The provider's own options.
         threads: Of one operator (intra-op), with one operator at a time; None is the default.
+        libraries: Files with operators that ONNX Runtime has not itself.
 
     Raises:
         BenchmarkError: ONNX Runtime would have run the model elsewhere.
@@ -70,6 +72,8 @@ def open_session(
         # was 1.5 to 40 times slower after a turn of ONNX Runtime (measured 2026-11).
         settings.add_session_config_entry("session.force_spinning_stop", "1")
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    for library in libraries:
+        settings.register_custom_ops_library(library)
     chosen = [(provider, dict(options or {}))]
     session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
     # ONNX Runtime falls back to the CPU without raising (microsoft/onnxruntime#23372), so ask it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,14 +30,16 @@ class ReplayRequest(NamedTuple):
 
     folder: Path
     provider: str
+    libraries: tuple[str, ...]
 
 
-def verify(model: str, *, provider: str = CPU) -> Replay:
+def verify(model: str, *, provider: str = CPU, libraries: Sequence[str] = ()) -> Replay:
     """Replay the proof of ``model``.
 
     Args:
         model: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, or a folder that holds the proof.
         provider: Execution provider, by its full name.
+        libraries: Files with operators that the model needs and ONNX Runtime has not itself.
 
     Raises:
         BadInput: There is no such model, it carries no proof, or the provider is not here.
@@ -52,10 +55,19 @@ def verify(model: str, *, provider: str = CPU) -> Replay:
 
             folder = download(model, Path(scratch, "model"))
         log = Path(scratch, "verify.log")
-        return replay_folder(folder, provider=provider, limits=Limits(), log=log)
+        return replay_folder(
+            folder, provider=provider, libraries=libraries, limits=Limits(), log=log
+        )
 
 
-def replay_folder(folder: Path, *, provider: str = CPU, limits: Limits, log: Path) -> Replay:
+def replay_folder(
+    folder: Path,
+    *,
+    provider: str = CPU,
+    libraries: Sequence[str] = (),
+    limits: Limits,
+    log: Path,
+) -> Replay:
     """Replay the proof in ``folder``, in a child; the fork server is running.
 
     Raises:
@@ -65,7 +77,7 @@ def replay_folder(folder: Path, *, provider: str = CPU, limits: Limits, log: Pat
     """
     if not (folder / "proof.json").is_file():
         raise BadInput(f"{folder} holds no proof.json, so there is nothing to replay")
-    request = ReplayRequest(folder, provider)
+    request = ReplayRequest(folder, provider, tuple(libraries))
     return run_in_child(
         replay_in_child,
         request,
@@ -80,9 +92,9 @@ def replay_in_child(request: ReplayRequest) -> Replay:
     """In the child: the very program that travels with the model."""
     from onnxproof import replay
 
-    folder, provider = request
+    folder, provider, libraries = request
     try:
-        same, rows = replay.same_bytes(folder), replay.replay(folder, provider)
+        same, rows = replay.same_bytes(folder), replay.replay(folder, provider, libraries)
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"cannot replay {folder}: {error}") from None
     except Exception as error:  # ONNX Runtime raises classes of its own, without a common base

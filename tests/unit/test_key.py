@@ -237,3 +237,13 @@ def test_the_key_needs_no_torch() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("entry", ["needs=[translating:f]", 'translations={"a::b": translating:f}'])
+def test_the_code_of_translations_and_of_what_they_need_is_in_the_key(
+    root: Path, entry: str
+) -> None:
+    (root / "translating.py").write_text("def f(): ...\n")
+    before = key_of(root, f"export.{entry}")
+    (root / "translating.py").write_text("def f(): return 1\n")
+    assert key_of(root, f"export.{entry}") not in {before, key_of(root)}

@@ -73,9 +73,23 @@ class Export(Section):
     translations: dict[Annotated[str, Field(pattern=OPERATOR_PATTERN)], Translation] = Field(
         default_factory=dict, description="By operator, such as namespace::name."
     )
+    needs: tuple[Annotated[str, Field(pattern=REFERENCE_PATTERN)], ...] = Field(
+        default=(),
+        description="Each returns the path of a library of operators for ONNX Runtime.",
+    )
     external_data: Literal["auto", "always"] = Field(
         default="auto", description="auto: beside the graph when one file cannot hold all weights."
     )
+
+    @property
+    def modules(self) -> set[str]:
+        """Modules with code that takes part in the export, besides the model's own."""
+        given = [
+            reference
+            for each in self.translations.values()
+            for reference in (each.dynamo, each.torchscript)
+        ]
+        return {each.partition(":")[0] for each in (*given, *self.needs) if each}
 
 
 class Check(Section):

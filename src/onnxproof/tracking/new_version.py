@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxproof.errors import RegisterError
+from onnxproof.libraries import noted_libraries
 from onnxproof.progress import say
 from onnxproof.records import Proof, Registration
 from onnxproof.report import closeness
@@ -129,7 +130,8 @@ def _fetch_and_replay(client: MlflowClient, model_id: str, proof: Proof, work: P
                     "proven file; check the artifact store, then run the same again"
                 )
         log = work / "logs" / "replay.log"
-        replay_folder(fetched, limits=proof.spec.limits, log=log)
+        libraries = noted_libraries(work)
+        replay_folder(fetched, libraries=libraries, limits=proof.spec.limits, log=log)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -155,6 +157,7 @@ def _create_version(client: MlflowClient, run_id: str, model_id: str, proof: Pro
             "onnxproof.sha256": proof.check.sha256,
             "onnxproof.candidate": proof.chosen.label,
             "onnxproof.opset": str(proof.chosen.opset),
+            **({"onnxproof.needs": ", ".join(needs)} if (needs := proof.spec.export.needs) else {}),
         },
     )
     return str(version.version)
