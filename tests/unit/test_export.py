@@ -15,8 +15,15 @@ from onnxproof.errors import ExportError, SpecError
 from onnxproof.export import export_onnx
 from onnxproof.grid import dynamic_axes
 from onnxproof.ladder import climb, refuse
-from onnxproof.reasons import REASON_CHARACTERS, explain
-from onnxproof.records import BenchmarkResult, Candidate, CheckResult, Ladder, Loaded, Work
+from onnxproof.records import (
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Ladder,
+    Loaded,
+    Simplifier,
+    Work,
+)
 from onnxproof.simplify import SimplifyRequest, simplify_in_child
 from onnxproof.spec import Spec, Strategy
 from tests.unit.builders import ROOT, spec_of, work_in
@@ -54,11 +61,11 @@ class Here:
         self.spec, self.work = spec, work
         self.loaded: Loaded = load(spec, work)
 
-    def export(self, strategy: Strategy) -> Candidate:
-        return export(self.spec, self.work, self.loaded, strategy)
+    def export(self, strategy: Strategy, variant: str = "") -> Candidate:
+        return export(self.spec, self.work, self.loaded, strategy, variant)
 
-    def simplify(self, candidate: Candidate) -> Candidate:
-        return simplify_in_child(SimplifyRequest(self.work, self.loaded, candidate))
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+        return simplify_in_child(SimplifyRequest(self.work, self.loaded, candidate, simplifier))
 
     def check(self, candidate: Candidate) -> CheckResult:
         return check_in_child(CheckRequest(self.spec, self.work, self.loaded, candidate))
@@ -241,35 +248,3 @@ def test_dynamic_shapes_hold_the_range_and_the_step_of_a_dim() -> None:
     assert (shapes["x"][1].root.__name__, shapes["x"][1].fn(2)) == ("seq_8th", 16)
     assert (shapes["x"][1].root.min, shapes["x"][1].root.max) == (2, 3)
     assert shapes["y"] is None
-
-
-def raised(*messages: str) -> Exception:
-    """An error with the last of ``messages``, caused by one with the message before, and so on."""
-    error: Exception | None = None
-    for message in messages:
-        outer = ValueError(message)
-        outer.__cause__ = error
-        error = outer
-    assert error is not None
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (raised("the cause", "a page of advice"), "ValueError: the cause"),
-        (raised("\x1b[1;31mred\x1b[0m words\n\n  on lines"), "ValueError: red words on lines"),
-        (
-            raised("why\nThe error above occurred when calling torch.export.export.\nand so on"),
-            "ValueError: why",
-        ),
-        (raised("why\n\nFor more information, run with TORCH_LOGS"), "ValueError: why"),
-        (KeyError(), "KeyError"),
-    ],
-)
-def test_an_error_of_an_exporter_is_told_in_a_line(error: Exception, text: str) -> None:
-    assert explain(error) == text
-
-
-def test_a_long_reason_is_cut() -> None:
-    assert len(explain(raised("x" * 5000))) == len("ValueError: ") + REASON_CHARACTERS
