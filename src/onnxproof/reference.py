@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onnxproof.dims import evaluate, names_in
 from onnxproof.errors import LoadError, ReferenceRefused, SpecError
-from onnxproof.grid import Sizes, example_sizes, label, settled_shape, shape_grid
+from onnxproof.grid import Sizes, label, settled_shape, shape_grid
 from onnxproof.inputs import Feed, draw
 from onnxproof.module import SourceModule
 from onnxproof.progress import say
 from onnxproof.records import GridPoint, Metric, Outcome, Reference, TensorRecord, Work
 from onnxproof.spec import Spec
 from onnxproof.tensors import NO_BFLOAT16
+from onnxproof.unused import unused_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +55,7 @@ class ReferenceWriter:
         points = shape_grid(self.spec.dims, static=self.spec.export.static)
         deadline = time.monotonic() + self.spec.check.seconds
         covered = []
-        unused = unused_inputs(self.source)
+        unused = unused_inputs(self.spec, lambda feed, sizes: run(self.source, feed, sizes))
         for number, sizes in enumerate(points):
             say("load", f"PyTorch at {label(sizes)}", number, len(points))
             covered.append(self._cover(sizes, deadline))
@@ -140,31 +141,6 @@ def run(source: SourceModule, feed: Feed, sizes: Sizes) -> Outputs:
     tensors = list(flatten(result))
     names = _output_names(source.spec, [name for name, _ in tensors])
     return {name: _array(name, tensor) for name, (_, tensor) in zip(names, tensors, strict=True)}
-
-
-def unused_inputs(source: SourceModule) -> set[str]:
-    """Inputs that changed no output when they took two other values at the example's sizes."""
-    inputs = source.spec.inputs
-    if len(inputs) < 2:
-        return set()
-    sizes = example_sizes(source.spec.dims)
-    feeds = [draw(inputs, sizes, source.spec.check.seed, sample) for sample in range(3)]
-    first = run(source, feeds[0], sizes)
-
-    def changes(name: str) -> bool:
-        return any(
-            not _same(first, run(source, {**feeds[0], name: other[name]}, sizes))
-            for other in feeds[1:]
-        )
-
-    return {name for name in inputs if not changes(name)}
-
-
-def _same(one: Outputs, other: Outputs) -> bool:
-    return one.keys() == other.keys() and all(
-        one[name].shape == other[name].shape and one[name].tobytes() == other[name].tobytes()
-        for name in one
-    )
 
 
 def _output_names(spec: Spec, given: Sequence[str]) -> Sequence[str]:
