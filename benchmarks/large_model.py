@@ -21,7 +21,8 @@ class Block(nn.Module):
         h = self.norm_1(x)
         scores = self.query(h) @ self.key(h).transpose(-1, -2) / h.shape[-1] ** 0.5
         x = x + self.out(scores.softmax(-1) @ self.value(h))
-        return x + self.down(nn.functional.gelu(self.up(self.norm_2(x))))
+        result: torch.Tensor = x + self.down(nn.functional.gelu(self.up(self.norm_2(x))))
+        return result
 
 
 class Large(nn.Module):

@@ -89,7 +89,8 @@ def model(tmp_path: Path) -> Outside:
 
 @pytest.fixture(scope="module", params=STRATEGIES)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    module, store, shares = toys.Tied(), external_data.store, []
+    module, store = toys.Tied(), external_data.store
+    shares: list[bool] = []
     owned = [each.detach().numpy() for each in module.parameters()]
 
     def spy(graph: external_data.Exported, work: Work, name: str) -> Artifact | None:
