@@ -131,7 +131,7 @@ def tell_operators(console: Console, reports: Sequence[OperatorReport]) -> None:
             console.print(table, markup=False)
         elif rows:
             lines = ["\t".join(map(str, row.values())) for row in rows]
-            console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+            console.file.write("\n".join(lines) + "\n")  # rich would make spaces of the tabs
         for note in (*operator_notes(each), *filter(None, [each.fault])):
             console.print(note, highlight=False, markup=False, soft_wrap=True)
 
