@@ -1,0 +1,88 @@
+"""Stages without any graph, for tests of the order in which candidates are tried."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from onnxproof.records import (
+    Attempt,
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Ladder,
+    Ratio,
+    Simplifier,
+)
+from onnxproof.spec import Spec, Strategy
+from tests.unit.builders import spec_of
+from tests.unit.making import benchmark_of, candidate_of, verdicts_on
+
+
+class Stages:
+    """Real records without any graph; ``broken`` and ``wrong`` say what happens to a label."""
+
+    def __init__(
+        self,
+        *,
+        broken: dict[str, Exception] | None = None,
+        wrong: dict[str, str] | None = None,
+        unchecked: dict[str, Exception] | None = None,
+        sizes: dict[str, int] | None = None,
+        nodes: dict[str, int] | None = None,
+        digests: dict[str, str] | None = None,
+        ratios: tuple[Ratio, ...] = (),
+    ) -> None:
+        self.broken, self.wrong, self.unchecked = broken or {}, wrong or {}, unchecked or {}
+        self.sizes, self.nodes, self.ratios = sizes or {}, nodes or {}, ratios
+        self.digests = digests or {}
+        self.calls: list[str] = []
+        self.timed: list[str] = []
+
+    def export(self, strategy: Strategy, variant: str = "") -> Candidate:
+        return self._make(candidate_of(strategy, variant=variant), "export")
+
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+        simplified = candidate.model_copy(update={"simplifier": simplifier, "nodes": 8})
+        return self._make(simplified, "simplify")
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        self.calls.append(f"check {candidate.label}")
+        if candidate.label in self.unchecked:
+            raise self.unchecked[candidate.label]
+        return verdicts_on(candidate, self.wrong.get(candidate.label, ""))
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        self.timed = [each.label for each in candidates]
+        timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
+        return timed.model_copy(update={"ratios": self.ratios})
+
+    def _make(self, candidate: Candidate, stage: str) -> Candidate:
+        label = candidate.label
+        self.calls.append(f"{stage} {label}")
+        if label in self.broken:
+            raise self.broken[label]
+        size = self.sizes.get(label, candidate.model.size_bytes)
+        digest = self.digests.get(label, hashlib.sha256(label.encode()).hexdigest())
+        model = candidate.model.model_copy(update={"size_bytes": size, "sha256": digest})
+        nodes = self.nodes.get(label, candidate.nodes)
+        return candidate.model_copy(update={"model": model, "nodes": nodes})
+
+
+def asked(search: str = "first", **sections: Any) -> Spec:
+    return spec_of(export={"search": search}, **sections)
+
+
+def rungs(ladder: Ladder) -> list[tuple[str, str, str]]:
+    return [(each.label, each.outcome, each.reason) for each in ladder.attempts]
+
+
+def rung(ladder: Ladder, label: str) -> Attempt:
+    return next(each for each in ladder.attempts if each.label == label)
+
+
+def chosen(ladder: Ladder) -> str:
+    """The label that stands; it is the one whose attempt says so."""
+    assert ladder.chosen is not None
+    assert [each.candidate for each in ladder.attempts if each.chosen] == [ladder.chosen]
+    return ladder.chosen.label
