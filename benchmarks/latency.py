@@ -187,12 +187,14 @@ def show(found: dict[str, Any]) -> bool:
     for name, reason in found["missing"].items():
         print(f"- {name}: {reason.splitlines()[0][:160]}")
     ours = Interval(*found["ours_over_best"])
-    holds = ours.low <= MARGIN and found["rounds"] >= FEWEST_ROUNDS
+    verdict = "holds" if ours.low <= MARGIN else "DOES NOT HOLD"
+    if found["rounds"] < FEWEST_ROUNDS:
+        verdict = f"not judged below {FEWEST_ROUNDS} rounds"
     print(
         f"\nOurs over the best column, {found['best']}: {ours.ratio:.3f} "
-        f"({ours.low:.3f} to {ours.high:.3f}); {'holds' if holds else 'DOES NOT HOLD, or fewer rounds than ' + str(FEWEST_ROUNDS)}."
+        f"({ours.low:.3f} to {ours.high:.3f}); {verdict}."
     )
-    return holds
+    return verdict == "holds"
 
 
 def main() -> None:
