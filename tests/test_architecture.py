@@ -15,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
-    "mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "onnxsim", "onnxslim", "pandas", "scipy",
-    "torch",
+    "mlflow", "numpy", "onnx", "onnxruntime", "onnxscript", "onnxsim", "onnxslim", "pandas",
+    "scipy", "torch",
 }  # fmt: skip
 STAGES = {
     "baseline", "benchmark", "chance", "check", "export", "graph", "load", "module", "parity",

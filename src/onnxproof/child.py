@@ -132,7 +132,8 @@ def _await_answer(
     deadline = time.monotonic() + limits.seconds
 
     def fail(end: ChildEnd, what: str) -> StageError:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+        said = log.read_text(errors="replace") if log.exists() else ""  # it printed nothing
+        tail = "\n".join(said.splitlines()[-LOG_TAIL_LINES:])
         return failed(f"{failed.stage} {what}", end=end, log_tail=tail)
 
     while True:

@@ -43,7 +43,7 @@ class Weights(Section):
     state_dict: str | None = Field(
         default=None,
         pattern=r"^[^.]+(\.[^.]+)*$",
-        description="Key of the state dict in a .pt that holds more, e.g. state_dict or ema.module.",
+        description="Key of the state dict in a .pt that holds more, such as ema.module.",
     )
     prefix: str = Field(
         default="",
