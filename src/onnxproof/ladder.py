@@ -85,11 +85,17 @@ def refuse(ladder: Ladder) -> NoReturn:
         CheckError: Graphs came out, and the check broke on each.
         ExportError: No strategy gave a graph.
     """
+    failed = [rung for rung in ladder.attempts if rung.outcome == "failed"]
     reasons = "; ".join(
         f"{rung.label}: {rung.reason}" + (f" (at {rung.where})" if rung.where else "")
-        for rung in ladder.attempts
-        if rung.outcome == "failed"
+        for rung in failed
     )
+    advised: dict[str, list[str]] = {}
+    for rung in failed:
+        if rung.hint:
+            advised.setdefault(rung.hint, []).append(rung.label)
+    for hint, labels in advised.items():
+        reasons += f". For {' and '.join(labels)}: {hint}"
     if any(rung.check is not None for rung in ladder.attempts):
         raise ProofRefused(f"no candidate was proven, so nothing is registered. {reasons}")
     if any(rung.candidate is not None for rung in ladder.attempts):
