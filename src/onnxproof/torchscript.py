@@ -40,7 +40,7 @@ def export_torchscript(
 
     module = torch.jit.script(source.module) if strategy == "script" else source.module
     args, kwargs = arguments
-    if strategy == "trace" and kwargs:
+    if strategy == "trace" and kwargs and not isinstance(module, torch.jit.ScriptModule):
         # Tracing makes an input of every default that is a number.
         module = flat_module(module, tuple(kwargs), "keyword")
         args, kwargs = tuple(kwargs.values()), {}

@@ -44,14 +44,13 @@ class Small(nn.Module):
 @pytest.fixture
 def logged(client: MlflowClient, registry: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Logs a model as a new version of ``digits``, as its author would."""
-    uri = f"sqlite:///{registry}/mlflow.db"
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment(experiment_id=client.create_experiment("authors", registry.as_uri()))
+    # Not mlflow.set_experiment, which outlives this test.
+    authors = client.create_experiment("authors", registry.as_uri())
 
     def log(module: nn.Module, form: str = "pt2") -> tuple[str, str]:
         rows = np.ones((2, 4), dtype=np.float32)
-        with mlflow.start_run() as run:
+        with mlflow.start_run(experiment_id=authors) as run:
             mlflow.pytorch.log_model(
                 module,
                 name="net",
@@ -64,8 +63,7 @@ def logged(client: MlflowClient, registry: Path, monkeypatch: pytest.MonkeyPatch
         client.set_registered_model_alias("digits", "champion", version)
         return f"runs:/{run.info.run_id}/net", version
 
-    yield log
-    mlflow.set_tracking_uri("")  # it is kept beside the environment, and outlives this test
+    return log
 
 
 def plan_for(uri: str, **source: Any) -> Plan:
