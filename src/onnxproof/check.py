@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from onnxproof.child import run_in_child
-from onnxproof.errors import CheckError, LoadError, SourceError
+from onnxproof.errors import CheckError, LoadError, SourceError, one_line
 from onnxproof.inputs import Feed
 from onnxproof.libraries import find_libraries
 from onnxproof.progress import say
@@ -103,7 +103,7 @@ class _Checker:
         except (SourceError, LoadError):
             raise
         except Exception as error:
-            reason = f"ONNX Runtime does not load it: {' '.join(str(error).split())[:400]}"
+            reason = f"ONNX Runtime does not load it: {one_line(error, 400)}"
             yield Verdict(name="session", outcome="failed", reason=reason)
             return
         yield Verdict(name="session", outcome="passed", reason="loads in ONNX Runtime")
@@ -124,7 +124,7 @@ class _Checker:
         try:
             onnx.checker.check_model(str(self.path), full_check=True)
         except Exception as error:  # the checker raises its own, and C++ exceptions as others
-            reason = f"onnx.checker: {' '.join(str(error).split())[:400]}"
+            reason = f"onnx.checker: {one_line(error, 400)}"
             return Verdict(name="structure", outcome="failed", reason=reason)
         reason = "onnx.checker with full_check and shape inference"
         return Verdict(name="structure", outcome="passed", reason=reason)
@@ -203,7 +203,7 @@ def compare_all(
         try:
             actual = session.run(feed)
         except Exception as error:  # ONNX Runtime's classes have no common base
-            text = " ".join(str(error).split())[:400]
+            text = one_line(error, 400)
             raise Disagreement(
                 f"ONNX Runtime failed on a reference input ({_where(reference, name)}): {text}"
             ) from error

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.errors import SourceError
+from onnxproof.errors import SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.shards import checkpoint_files, digest_of
 from onnxproof.spec import Weights
@@ -54,7 +54,7 @@ def _without_prefix(tensors: dict[str, torch.Tensor], weights: Weights) -> dict[
     if tensors and not taken:
         raise SourceError(
             f"weights {weights.path} have no key that begins with {weights.prefix!r}; they have "
-            f"{_some(list(tensors))}; correct source.weights.prefix"
+            f"{some_of(list(tensors))}; correct source.weights.prefix"
         )
     return taken
 
@@ -77,17 +77,16 @@ def _read_checkpoint(path: Path, weights: Weights, *, trust_pickle: bool) -> Ten
     except SourceError:
         raise
     except pickle.UnpicklingError as error:
-        carried = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise SourceError(
             f"weights {path.name} is a pickle that would run code "
-            f"({carried[1] if carried else 'not a state dict'}), and was not opened; save it as "
+            f"({code_in(error) or 'not a state dict'}), and was not opened; save it as "
             "safetensors, or set source.trust: pickle if you trust its author as you trust your "
             "own code"
         ) from None
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error, 300)
         raise SourceError(
-            f"weights {path.name} cannot be read: {type(error).__name__}: {text[:300]}; "
+            f"weights {path.name} cannot be read: {type(error).__name__}: {text}; "
             "expected .safetensors, or a .pt that torch.save wrote from a state dict"
         ) from None
     return _state_dict_in(found, path.name, weights.state_dict)
@@ -164,7 +163,7 @@ def _fit(tensors: Tensors, module: torch.nn.Module, name: str) -> None:
         if key in wanted and not is_lazy(wanted[key]) and tensors[key].shape != wanted[key].shape
     ]
     faults = [
-        f"{kind}: {_some(keys)}"
+        f"{kind}: {some_of(keys)}"
         for kind, keys in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -197,9 +196,16 @@ def _memory(value: object) -> object:
     return id(value)
 
 
-def _some(keys: list[str]) -> str:
+def some_of(keys: list[str]) -> str:
+    """The first of them, and how many more there are."""
     more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
     return ", ".join(keys[:SHOWN_KEYS]) + more
+
+
+def code_in(error: pickle.UnpicklingError) -> str:
+    """The name that made ``weights_only=True`` refuse a pickle; empty where it names none."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return found[1] if found else ""
 
 
 def is_lazy(value: Any) -> bool:

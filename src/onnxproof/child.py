@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from onnxproof.errors import ChildEnd, OnnxproofError, StageError
+from onnxproof.errors import ChildEnd, OnnxproofError, StageError, one_line
 from onnxproof.progress import Step, listen, say
 
 if TYPE_CHECKING:
@@ -234,8 +234,8 @@ def _serve(
 def _describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the code called sys.exit({error.code!r})"
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:1000]}" if text else type(error).__name__
+    text = one_line(error, 1000)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _die_with_parent() -> None:

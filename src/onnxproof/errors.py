@@ -148,3 +148,8 @@ class ServerUnreachable(OnnxproofError):
 
     exit_code = 5
     stage = "server"
+
+
+def one_line(error: BaseException, characters: int = 500) -> str:
+    """What ``error`` says, for a message of ours: PyTorch and ONNX Runtime write pages."""
+    return " ".join(str(error).split())[:characters]

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
 from onnxproof.artifact import Artifact, atomic_write
+from onnxproof.nodes import every_node
 from onnxproof.records import Work
 
 if TYPE_CHECKING:
@@ -209,7 +210,9 @@ def on_graph_alone(
         for each in weights.values()
     )
     changed = change(opened)
-    used = set(_names_used(changed.graph))
+    used = {each.name for each in changed.graph.output}
+    for node in every_node(changed.graph.node):
+        used |= {*node.input, *(out.name for part in node.attribute for out in part.g.output)}
     _keep(changed.graph.input, lambda each: each.name not in weights)
     changed.graph.initializer.extend(each for name, each in weights.items() if name in used)
     return changed
@@ -219,13 +222,3 @@ def _keep(entries: Any, wanted: Callable[[Any], bool]) -> None:
     kept = [each for each in entries if wanted(each)]
     del entries[:]
     entries.extend(kept)
-
-
-def _names_used(graph: onnx.GraphProto) -> Iterable[str]:
-    """Names that nodes of the graph, and of graphs inside their control flow, take."""
-    yield from (each.name for each in graph.output)
-    for node in graph.node:
-        yield from node.input
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _names_used(attribute.g)

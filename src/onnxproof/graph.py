@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from onnxproof.artifact import Artifact, atomic_write
 from onnxproof.errors import ExportError
 from onnxproof.external_data import MAX_FILE_BYTES
+from onnxproof.nodes import every_node
 from onnxproof.records import Candidate, Simplifier, TensorRecord, Work, label_of
 from onnxproof.spec import Strategy
 
@@ -41,16 +42,10 @@ def forget_places(model: onnx.ModelProto) -> None:
     It quotes the author's code with the paths of this machine, and consumers would get both.
     """
     for graph in (model.graph, *model.functions):
-        _forget_places(graph.node)
-
-
-def _forget_places(nodes: Iterable[onnx.NodeProto]) -> None:
-    for node in nodes:
-        kept = [each for each in node.metadata_props if not each.key.endswith(STACK_TRACE)]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-        for attribute in node.attribute:
-            _forget_places(attribute.g.node)
+        for node in every_node(graph.node):
+            kept = [each for each in node.metadata_props if not each.key.endswith(STACK_TRACE)]
+            del node.metadata_props[:]
+            node.metadata_props.extend(kept)
 
 
 def stamp(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
@@ -98,7 +93,7 @@ def save_candidate(
         weights=weights,
         opset=opset_of(model),
         ir_version=model.ir_version,
-        nodes=count_nodes(model.graph),
+        nodes=sum(1 for _ in every_node(model.graph.node)),
         seconds=seconds,
     )
 
@@ -106,11 +101,3 @@ def save_candidate(
 def opset_of(model: onnx.ModelProto) -> int:
     """Version of the default domain that the graph imports."""
     return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-
-
-def count_nodes(graph: onnx.GraphProto) -> int:
-    """Nodes of a graph and of the graphs inside its control flow."""
-    return sum(
-        1 + sum(count_nodes(each.g) for each in node.attribute if each.HasField("g"))
-        for node in graph.node
-    )

@@ -16,7 +16,7 @@ _SIZES: Final = (
     "this line holds for some sizes only: compute with x.shape instead of a number, or declare the "
     "dim as forward needs it (min, max, multiple_of, or min = max to fix it)"
 )
-_OPERATOR: Final = (
+OPERATOR: Final = (
     "give the operator a translation in export.translations, or write this line with others"
 )
 _TORCHSCRIPT: Final = (
@@ -31,7 +31,7 @@ _CALL: Final = (
 _AGAINST_ERRORS: Final = (
     (r"data-dependent|[Uu]nbacked|[Dd]ynamic control flow", _VALUES),
     (r"Constraints violated|[Ss]pecializ", _SIZES),
-    (r"No ONNX function found|Error when translating", _OPERATOR),
+    (r"No ONNX function found|Error when translating", OPERATOR),
     (r"NotSupportedError|Unknown type|undefined value|TorchScript|no attribute", _TORCHSCRIPT),
     (r"Tracer cannot infer type|can be output from traced", _OUTPUTS),
     (r"TypeError: .*(argument|parameter)", _CALL),

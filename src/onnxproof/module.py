@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from onnxproof.checkpoint import is_lazy, load_weights
-from onnxproof.errors import LoadError
+from onnxproof.errors import LoadError, one_line
 from onnxproof.flat import flat_module
 from onnxproof.grid import example_sizes
 from onnxproof.inputs import Feed, draw
@@ -92,10 +92,10 @@ def _settle_lazy(source: SourceModule) -> None:
     try:
         source(draw(source.spec.inputs, sizes, source.spec.check.seed, 0))
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise LoadError(
             f"the module has lazy parameters, and the call that gives them their shape raised "
-            f"{type(error).__name__}: {text[:500]}; call it once in the factory"
+            f"{type(error).__name__}: {text}; call it once in the factory"
         ) from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onnxproof.child import run_in_child
-from onnxproof.errors import LoadError
+from onnxproof.errors import LoadError, one_line
 from onnxproof.records import Work
 from onnxproof.spec import Limits, parse_spec
 from onnxproof.workspace import DEFAULT_RANGE, name_for
@@ -191,7 +191,7 @@ def _fault(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> str 
         try:
             source(draw(spec.inputs, sizes, 0, 0))
         except Exception as error:
-            text = " ".join(str(error).split())[:160]
+            text = one_line(error, 160)
             return f"{type(error).__name__} at {label(sizes)}: {text}"
     return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from onnxproof.dims import evaluate, names_in
-from onnxproof.errors import LoadError, ReferenceRefused, SpecError
+from onnxproof.errors import LoadError, ReferenceRefused, SpecError, one_line
 from onnxproof.grid import Sizes, label, settled_shape, shape_grid
 from onnxproof.inputs import Feed, draw
 from onnxproof.module import SourceModule
@@ -133,7 +133,7 @@ def run(source: SourceModule, feed: Feed, sizes: Sizes) -> Outputs:
     try:
         result = source(feed)
     except Exception as error:
-        text = " ".join(str(error).split())[:500]
+        text = one_line(error)
         raise LoadError(
             f"forward raised at {label(sizes)}, which the spec declares: "
             f"{type(error).__name__}: {text}; narrow dims, or correct the inputs"

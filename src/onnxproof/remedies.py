@@ -94,21 +94,26 @@ def _eager_fits(module: nn.Module) -> bool:
 
 
 @contextmanager
-def _eager_attention(module: nn.Module, spec: Spec) -> Iterator[None]:
+def _implemented(module: nn.Module, part: str, wanted: str) -> Iterator[None]:
+    """Let the models of Transformers inside compute ``part``, attn or experts, another way."""
+    setter = f"set_{part}_implementation"
+    models = list(_settings(module, setter))
+    before = [getattr(each.config, f"_{part}_implementation") for each in models]
+    try:
+        for each in models:
+            getattr(each, setter)(wanted)
+        yield
+    finally:
+        for each, was in zip(models, before, strict=True):
+            getattr(each, setter)(was)
+
+
+def _eager_attention(module: nn.Module, _spec: Spec) -> AbstractContextManager[None]:
     """Attention as matrix products, not as ``scaled_dot_product_attention``.
 
     T5 makes views of its result that torch.export refuses once both dims are symbols.
     """
-    del spec
-    models = list(_settings(module, "set_attn_implementation"))
-    before = [each.config._attn_implementation for each in models]
-    try:
-        for each in models:
-            each.set_attn_implementation("eager")
-        yield
-    finally:
-        for each, was in zip(models, before, strict=True):
-            each.set_attn_implementation(was)
+    return _implemented(module, "attn", "eager")
 
 
 def _batched_fits(module: nn.Module) -> bool:
@@ -118,23 +123,13 @@ def _batched_fits(module: nn.Module) -> bool:
     )
 
 
-@contextmanager
-def _batched_experts(module: nn.Module, spec: Spec) -> Iterator[None]:
+def _batched_experts(module: nn.Module, _spec: Spec) -> AbstractContextManager[None]:
     """Each token's experts gathered and multiplied, not tokens sorted by expert.
 
     ``aten::histc`` and ``grouped_mm`` have no ONNX; this has, and takes the memory of a copy of the
     chosen experts' weights for each token.
     """
-    del spec
-    models = list(_settings(module, "set_experts_implementation"))
-    before = [each.config._experts_implementation for each in models]
-    try:
-        for each in models:
-            each.set_experts_implementation("batched_mm")
-        yield
-    finally:
-        for each, was in zip(models, before, strict=True):
-            each.set_experts_implementation(was)
+    return _implemented(module, "experts", "batched_mm")
 
 
 def _with_scans(module: nn.Module) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onnxproof.errors import ExportError, SourceError, SpecError
+from onnxproof.errors import ExportError, SourceError, SpecError, one_line
+from onnxproof.nodes import every_node
 from onnxproof.records import Work
 from onnxproof.sources import import_factory
 from onnxproof.spec import Spec, Strategy
@@ -76,9 +77,10 @@ class Translations:
     def add_functions(self, model: onnx.ModelProto) -> None:
         """Put the bodies of the functions that the graph calls into the model, in place."""
         opsets = {each.domain: each.version for each in model.opset_import}
+        used = {(node.domain, node.op_type) for node in every_node(model.graph.node)}
         for each in self._functions():
             called = [each, *each.function_ir.get_called_functions().values()]
-            if not any(_calls(model.graph, each.function_ir.domain, each.name)):
+            if (each.function_ir.domain, each.name) not in used:
                 continue
             for function in called:
                 body = _at_opset(function.to_function_proto(), opsets[""])
@@ -145,7 +147,7 @@ def _guarded(translation: Translation, function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            text = " ".join(str(error).split())[:400]
+            text = one_line(error, 400)
             raise ExportError(
                 f"the translation {translation.reference} of {translation.operator} raised "
                 f"{type(error).__name__}: {text}"
@@ -223,13 +225,6 @@ def _without_sizes(kind: Any) -> Any:
     """The type of a tensor of the same rank; the example's sizes would be baked in."""
     sizes = kind.sizes()
     return kind.with_sizes([None] * len(sizes)) if sizes else kind
-
-
-def _calls(graph: onnx.GraphProto, domain: str, name: str) -> Iterator[bool]:
-    for node in graph.node:
-        yield (node.domain, node.op_type) == (domain, name)
-        for attribute in node.attribute:
-            yield from _calls(attribute.g, domain, name)
 
 
 def _at_opset(body: onnx.FunctionProto, opset: int) -> onnx.FunctionProto:

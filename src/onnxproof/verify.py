@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from onnxproof.child import prepare_children, run_in_child
-from onnxproof.errors import BadInput, CheckError, ProofRefused
+from onnxproof.errors import BadInput, CheckError, ProofRefused, one_line
 from onnxproof.runtime import CPU
 from onnxproof.spec import Limits
 
@@ -98,7 +98,7 @@ def replay_in_child(request: ReplayRequest) -> Replay:
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"cannot replay {folder}: {error}") from None
     except Exception as error:  # ONNX Runtime raises classes of its own, without a common base
-        text = " ".join(str(error).split())[:500]
+        text = one_line(error)
         raise ProofRefused(f"the proof does not hold: ONNX Runtime failed: {text}") from None
     lines = replay.findings(rows, same, provider)
     if not replay.holds(rows, same):

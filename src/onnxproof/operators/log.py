@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from onnxproof.errors import ExportError
+from onnxproof.hints import OPERATOR
 from onnxproof.operators.places import author_line
 from onnxproof.records import Operator, OperatorPlace, OperatorReport
 from onnxproof.spec import Strategy
@@ -106,8 +107,7 @@ class OperatorLog:
             f"{self._strategy}: {len(missing)} {operators} not translate to ONNX opset "
             f"{self.opset}: {listed}",
             where=next((each.line for each in missing[0].places), ""),
-            hint="give a translation in export.translations, or write these lines with other "
-            "operators",
+            hint=OPERATOR,
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from onnxproof.nodes import every_node
 from onnxproof.operators.dynamo import onnx_name
 from onnxproof.operators.log import NO_TRANSLATION, OperatorLog, raise_ours, replaced
 
@@ -69,14 +70,8 @@ def watched(log: OperatorLog) -> Iterator[None]:
 
 def settle(model: onnx.ModelProto, log: OperatorLog) -> None:
     """Leave out of the log what PyTorch's later passes have left nothing of."""
-    log.keep(set(_onnx_operators(model.graph)), UNKNOWN)
-
-
-def _onnx_operators(graph: onnx.GraphProto) -> Iterator[str]:
-    for node in graph.node:
-        yield onnx_name(node.domain, node.op_type)
-        for attribute in node.attribute:
-            yield from _onnx_operators(attribute.g)
+    kept = {onnx_name(node.domain, node.op_type) for node in every_node(model.graph.node)}
+    log.keep(kept, UNKNOWN)
 
 
 def _module_of(node: torch._C.Node) -> str:

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.errors import LoadError, SourceError
+from onnxproof.checkpoint import code_in
+from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.sources import find_file
 from onnxproof.spec import Source
@@ -59,12 +60,11 @@ def load_program(path: Path, *, trusted: bool) -> nn.Module:
             program = torch.export.load(path)
         module: Any = program.module()
     except pickle.UnpicklingError as error:
-        carried = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise SourceError(_would_run(path, carried[1] if carried else "a pickle")) from None
+        raise SourceError(_would_run(path, code_in(error) or "a pickle")) from None
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise LoadError(
-            f"torch.export.load cannot read {path.name}: {type(error).__name__}: {text[:500]}; "
+            f"torch.export.load cannot read {path.name}: {type(error).__name__}: {text}; "
             "save it again with the installed torch"
         ) from error
     # The module of a program refuses train() and eval(), which the exporters call; this is the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnxproof.errors import LoadError
+from onnxproof.errors import LoadError, one_line
 from onnxproof.records import Work
 from onnxproof.sources import import_factory
 from onnxproof.spec import Source
@@ -26,9 +26,9 @@ def build(source: Source, work: Work) -> nn.Module:
     try:
         module = factory(**source.kwargs)
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise LoadError(
-            f"factory {source.place} raised {type(error).__name__}: {text[:500]}; "
+            f"factory {source.place} raised {type(error).__name__}: {text}; "
             "correct it, or source.kwargs"
         ) from error
     if not isinstance(module, torch.nn.Module):

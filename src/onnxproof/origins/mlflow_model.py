@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.errors import LoadError, SourceError
+from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.origins.exported_program import load_program
 from onnxproof.origins.script_file import load_script, read_code
 from onnxproof.records import Work
@@ -64,9 +64,9 @@ def _unpickle(source: Source, folder: Path, file: Path, work: Work) -> nn.Module
     try:
         module = torch.load(file, map_location="cpu", weights_only=False)
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error, 400)
         raise LoadError(
-            f"{source.place} cannot be unpickled here: {type(error).__name__}: {text[:400]}; a "
+            f"{source.place} cannot be unpickled here: {type(error).__name__}: {text}; a "
             "pickle needs the classes it was made of: install them, or log it with code_paths"
         ) from error
     if not isinstance(module, torch.nn.Module):

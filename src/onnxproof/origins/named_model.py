@@ -11,7 +11,7 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.errors import LoadError, SourceError
+from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.origins.packages import import_package
 from onnxproof.records import Work
 from onnxproof.spec import Source
@@ -59,9 +59,9 @@ def _call(source: Source, builder: Any, *args: Any, **fixed: Any) -> nn.Module:
     try:
         module: nn.Module = builder(*args, **fixed, **source.kwargs)
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise LoadError(
-            f"{source.kind} cannot build {source.place}: {type(error).__name__}: {text[:500]}; "
+            f"{source.kind} cannot build {source.place}: {type(error).__name__}: {text}; "
             "correct source.kwargs"
         ) from error
     return module

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from onnxproof.errors import LoadError, SourceError
+from onnxproof.errors import LoadError, SourceError, one_line
 
 
 def import_package(name: str) -> Any:
@@ -20,9 +20,9 @@ def import_package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error, 300)
         raise LoadError(
-            f"{name} is installed and cannot be imported: {type(error).__name__}: {text[:300]}; "
+            f"{name} is installed and cannot be imported: {type(error).__name__}: {text}; "
             "timm and torchvision need the torchvision that was built for this torch "
             "(the same index of wheels, CPU or CUDA)"
         ) from error

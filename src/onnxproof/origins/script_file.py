@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from onnxproof.errors import LoadError, SourceError
+from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.sources import find_file
 from onnxproof.spec import Source
@@ -54,9 +54,9 @@ def load_script(path: Path, *, trusted: bool) -> nn.Module:
     try:
         module: nn.Module = torch.jit.load(path, map_location="cpu")
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise LoadError(
-            f"torch.jit.load cannot read {path.name}: {text[:500]}; save it again with the "
+            f"torch.jit.load cannot read {path.name}: {text}; save it again with the "
             "installed torch, and import nothing that registers operators"
         ) from error
     return module

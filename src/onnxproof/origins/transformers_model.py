@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.errors import LoadError, SourceError
+from onnxproof.checkpoint import some_of
+from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.origins.model_folder import find_model_folder
 from onnxproof.origins.packages import import_package
 from onnxproof.records import Work
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 OF_THE_MODEL: Final = ("attn_implementation", "dtype")
 """Among ``kwargs``, arguments of the class; the others are settings of the config."""
-SHOWN_KEYS: Final = 5
 
 
 def build(source: Source, work: Work) -> nn.Module:
@@ -131,8 +131,7 @@ def _refuse_random(report: dict[str, Any], name: str, place: str, config: Any) -
     if not missing and not other:
         return
     faults = [
-        f"{what}: {', '.join(keys[:SHOWN_KEYS])}"
-        + (f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else "")
+        f"{what}: {some_of(keys)}"
         for what, keys in (("missing", missing), ("other shape", other))
         if keys
     ]
@@ -144,4 +143,4 @@ def _refuse_random(report: dict[str, Any], name: str, place: str, config: Any) -
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+    return f"{type(error).__name__}: {one_line(error, 400)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from onnxproof.errors import SpecError
+from onnxproof.errors import SpecError, one_line
 from onnxproof.spec.schema import Spec
 
 
@@ -46,7 +46,7 @@ def _read_yaml(path: Path) -> object:
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise SpecError(f"{path} is not YAML: {one_line(error)}") from None
 
 
 def override(data: object, overrides: Sequence[str]) -> object:

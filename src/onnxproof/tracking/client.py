@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from onnxproof.errors import RegisterError, ServerUnreachable
+from onnxproof.errors import RegisterError, ServerUnreachable, one_line
 from onnxproof.settings import is_http, read_settings, shown_url
 from onnxproof.tracking.reader import MlflowNeeded, RestReader
 
@@ -39,7 +39,7 @@ def talking(asked: str) -> Iterator[MlflowClient]:
     try:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (MlflowException, requests.RequestException) as error:
-        text = " ".join(str(error).split())[:300]
+        text = one_line(error, 300)
         if is_away(error):
             raise ServerUnreachable(
                 f"MLflow at {shown_url(uri)} was asked to {asked} and does not answer ({text}); "

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.errors import BadInput, SourceError
+from onnxproof.errors import BadInput, SourceError, one_line
 from onnxproof.tracking.client import is_away, reading_first, talking
 from onnxproof.tracking.versions import fetch, find_named
 
@@ -65,7 +65,7 @@ def fetch_source(uri: str, folder: Path) -> None:
         except (MlflowException, OSError) as error:
             if is_away(error):
                 raise
-            text = " ".join(str(error).split())[:300]
+            text = one_line(error, 300)
             raise SourceError(f"source.mlflow: {uri} cannot be fetched: {text}") from None
     if not (found / "MLmodel").is_file():
         raise SourceError(f"source.mlflow: {uri} holds no MLmodel, so it is no model of MLflow's")
