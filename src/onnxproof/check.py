@@ -11,6 +11,7 @@ from onnxproof.child import run_in_child
 from onnxproof.errors import CheckError, LoadError, SourceError, one_line
 from onnxproof.inputs import Feed
 from onnxproof.libraries import find_libraries
+from onnxproof.operators.places import without_folders
 from onnxproof.progress import say
 from onnxproof.records import (
     Candidate,
@@ -103,7 +104,7 @@ class _Checker:
         except (SourceError, LoadError):
             raise
         except Exception as error:
-            reason = f"ONNX Runtime does not load it: {one_line(error, 400)}"
+            reason = f"ONNX Runtime does not load it: {self._told(error)}"
             yield Verdict(name="session", outcome="failed", reason=reason)
             return
         yield Verdict(name="session", outcome="passed", reason="loads in ONNX Runtime")
@@ -124,10 +125,14 @@ class _Checker:
         try:
             onnx.checker.check_model(str(self.path), full_check=True)
         except Exception as error:  # the checker raises its own, and C++ exceptions as others
-            reason = f"onnx.checker: {one_line(error, 400)}"
+            reason = f"onnx.checker: {self._told(error)}"
             return Verdict(name="structure", outcome="failed", reason=reason)
         reason = "onnx.checker with full_check and shape inference"
         return Verdict(name="structure", outcome="passed", reason=reason)
+
+    def _told(self, error: Exception) -> str:
+        """Without the folders of this machine: the proof travels."""
+        return without_folders(one_line(error, 400), self.work.roots)
 
     def _contract(self) -> Verdict:
         import onnx
