@@ -261,14 +261,19 @@ def _run_flow(
     prepare_early(spec, roots, settings, local_code=True, force=force)
     server = settings.prefect_api_url
     say("prefect", f"start the flow on {shown_url(server) if server else 'a temporary Prefect'}")
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     from flows.export_model import Promotion, export_model
 
-    outcome: ExportOutcome = export_model(  # type: ignore[assignment]  # Prefect unpacks the state
-        model,
-        promotion=Promotion(promote or "from_spec"),
-        overrides=tuple(overrides),
-        force=force,
-    )
+    # Whoever started it sees it end. The thread that sends the heartbeats sleeps in whole seconds
+    # and is waited for.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        outcome: ExportOutcome = export_model(  # type: ignore[assignment]  # Prefect unpacks it
+            model,
+            promotion=Promotion(promote or "from_spec"),
+            overrides=tuple(overrides),
+            force=force,
+        )
     return outcome
 
 

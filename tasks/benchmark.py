@@ -13,7 +13,6 @@ from onnxproof.spec import Spec
 @task(
     name="benchmark",
     task_run_name="benchmark-{spec.name}",
-    tags=["exclusive-device"],  # `make deploy` limits the tag to one: two would time each other
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,

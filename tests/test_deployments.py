@@ -26,9 +26,8 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, ValidationError
 
 from flows.export_model import export_model
-from onnxproof.deploy import DEVICE_TAG, POOL, POOL_TEMPLATE, needed_variables
+from onnxproof.deploy import POOL, POOL_TEMPLATE, needed_variables
 from onnxproof.workspace import catalog_names, resolve_spec
-from tasks.benchmark import benchmark
 
 ROOT = Path(__file__).parents[1]
 CATALOG = ROOT / "deployments" / "catalog"
@@ -181,7 +180,3 @@ def test_every_variable_is_one_that_deploy_sets() -> None:
 def test_no_path_of_one_machine_is_deployed(pool: dict[str, Any]) -> None:
     absolute = re.compile(r"^(/|~|[A-Za-z]:\\|file:)")
     assert [word for word in (*words(PROJECT), *words(pool)) if absolute.match(word)] == []
-
-
-def test_the_limited_tag_is_the_one_of_the_task_that_measures() -> None:
-    assert benchmark.tags == {DEVICE_TAG}

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import BenchmarkError
+from onnxproof.exclusive import alone_on_this_machine
 from onnxproof.grid import Sizes, example_sizes, label
 from onnxproof.inputs import Feed
 from onnxproof.paired import compare
@@ -27,7 +28,8 @@ from onnxproof.spec import BenchmarkSpec, Spec
 
 EAGER: Final = "pytorch eager"
 WARMUP_CALLS: Final = 3
-WARMUP_SECONDS: Final = 0.2
+WARMUP_SECONDS: Final = 0.05
+"""Turns are shuffled, so a call that warms up late slows no other; this keeps it out of p90."""
 MAX_ROUNDS: Final = 10_000
 FEWEST_ROUNDS: Final = 2
 HEAT_ROUNDS: Final = 10
@@ -59,14 +61,15 @@ def measure(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> Benchm
     Raises:
         BenchmarkError: A required provider is not there, or the child failed.
     """
-    return run_in_child(
-        measure_in_child,
-        BenchmarkRequest(spec, work, candidates),
-        failed=BenchmarkError,
-        limits=spec.limits,
-        log=Path(work.path("logs", "benchmark.log")),
-        doing=f"benchmark {', '.join(each.label for each in candidates)} and PyTorch",
-    )
+    with alone_on_this_machine(lambda: say("benchmark", "wait for another benchmark to end")):
+        return run_in_child(
+            measure_in_child,
+            BenchmarkRequest(spec, work, candidates),
+            failed=BenchmarkError,
+            limits=spec.limits,
+            log=Path(work.path("logs", "benchmark.log")),
+            doing=f"benchmark {', '.join(each.label for each in candidates)} and PyTorch",
+        )
 
 
 def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:

@@ -20,15 +20,13 @@ from onnxproof.settings import Settings, apply_environment, is_http, require_ser
 PROJECT: Final = "prefect.yaml"
 POOL: Final = "onnxproof-cpu"
 POOL_TEMPLATE: Final = "deployments/work-pool.cpu.json"
-DEVICE_TAG: Final = "exclusive-device"
-"""Of the task that measures; two at once would time each other."""
 _VARIABLE: Final = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 _DEPLOYED: Final = re.compile(r"Deployment '([^']+)' successfully")
 _ADDRESS: Final = re.compile(r"View Deployment in UI: (\S+)")
 
 
 def deploy(settings: Settings) -> None:
-    """Create the work pool, the limit and the deployments, or bring them up to date.
+    """Create the work pool and the deployments, or bring them up to date.
 
     Raises:
         BadInput: This is no checkout, a variable is not set, or Prefect refuses what is written.
@@ -40,8 +38,6 @@ def deploy(settings: Settings) -> None:
         template = ["--base-job-template", POOL_TEMPLATE]
         _asked("work-pool", "create", POOL, "--type", "process", *template)
         typer.echo(f"work pool {POOL} made from {POOL_TEMPLATE}")
-    _asked("concurrency-limit", "create", DEVICE_TAG, "1")
-    typer.echo(f"one task at a time with the tag {DEVICE_TAG}")
     printed = _asked("deploy", "--all")
     for name, url in zip_longest(_DEPLOYED.findall(printed), _ADDRESS.findall(printed)):
         typer.echo(f"{name}: {url or 'deployed'}")

@@ -83,7 +83,7 @@ def status() -> None:
 
 @app.command()
 def deploy() -> None:
-    """Create the work pool, the limit and the deployments; again is fine."""
+    """Create the work pool and the deployments; again is fine."""
     with _told():
         deployment.deploy(read_settings())
 

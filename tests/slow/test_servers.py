@@ -112,7 +112,6 @@ def test_deploying_twice_is_deploying_once(at_home: Path) -> None:
         assert schedules == {"on-demand": 0, "nightly": 1}
         assert {each["work_pool_name"] for each in found} == {"onnxproof-cpu"}
     assert seen[0] == seen[1]
-    assert ask(at_home, "concurrency_limits/tag/exclusive-device")["concurrency_limit"] == 1
 
 
 def test_one_sigterm_ends_a_worker_also_one_that_a_shell_put_aside(at_home: Path) -> None:

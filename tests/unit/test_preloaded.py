@@ -11,7 +11,11 @@ from onnxproof.child import PRELOAD, PRELOAD_VARIABLE
 from onnxproof.plan import prepare_for
 from onnxproof.spec import parse_spec
 
-CODE = "import sys, onnxproof.preloaded; print(*{'colorsys', 'wave'} & set(sys.modules))"
+CODE = """
+import sys
+import onnxproof.preloaded
+print(*{"colorsys", "wave"} & set(sys.modules), flush=True)
+"""
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,14 @@ def test_what_is_named_is_imported_and_what_is_not_there_is_left_to_the_child(
         check=True,
     )
     assert sorted(answer.stdout.split()) == imported.split()
+
+
+def test_the_fork_server_ends_without_taking_torch_apart() -> None:
+    code = "import atexit; atexit.register(print, 'slow', flush=True); import onnxproof.preloaded"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not answer.stdout
 
 
 def test_the_fork_server_is_told_only_of_packages_that_are_known_to_be_slow(
