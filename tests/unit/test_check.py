@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxproof.check import CheckRequest, Disagreement, check_candidate, check_in_child, read_set
+from onnxproof.agreement import Disagreement, read_set
+from onnxproof.check import CheckRequest, check_candidate, check_in_child
 from onnxproof.child import prepare_children
 from onnxproof.errors import CheckError
 from onnxproof.records import Candidate, CheckResult, Loaded, Work

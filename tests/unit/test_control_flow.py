@@ -11,7 +11,8 @@ import onnx
 import pytest
 
 from onnxproof import export_model
-from onnxproof.check import CheckRequest, check_in_child, read_set
+from onnxproof.agreement import read_set
+from onnxproof.check import CheckRequest, check_in_child
 from onnxproof.errors import ExportError
 from onnxproof.hints import against_refusal
 from onnxproof.records import CheckResult

@@ -1,0 +1,108 @@
+"""Does ONNX Runtime say on every saved sample what PyTorch said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxproof.errors import one_line
+from onnxproof.inputs import Feed
+from onnxproof.progress import say
+from onnxproof.records import OutputParity, Reference, Verdict, Work
+from onnxproof.spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from onnxproof.runtime import Session
+
+
+class Disagreement(Exception):
+    """The graph gives nothing that could be compared element by element."""
+
+
+def check_parity(
+    spec: Spec, work: Work, session: Session, reference: Reference
+) -> tuple[Verdict, tuple[OutputParity, ...]]:
+    """The verdict, and the numbers of every output where there are some."""
+    try:
+        parity = compare_all(spec, work, session, reference)
+    except Disagreement as error:
+        return Verdict(name="parity", outcome="failed", reason=str(error)), ()
+    if bad := [each for each in parity if each.mismatched]:
+        worst = max(bad, key=lambda each: each.mismatched / each.elements)
+        reason = (
+            f"output {worst.name!r} differs by {worst.max_abs_diff:.3g} "
+            f"(atol={worst.atol:.3g}, rtol={worst.rtol:.3g}) in {worst.worst_set} at index "
+            f"{list(worst.worst_index)} ({_where(reference, worst.worst_set)}); "
+            f"{worst.mismatched} of {worst.elements} elements fail, "
+            f"{len(bad)} of {len(parity)} outputs"
+        )
+        return Verdict(name="parity", outcome="failed", reason=reason), parity
+    points = sum(1 for point in reference.points if point.sets)
+    left_out = len(reference.points) - points
+    reason = f"{points} shapes, {parity[0].samples} samples within tolerance"
+    if left_out:
+        reason += f"; {left_out} shapes were beyond the budget"
+    return Verdict(name="parity", outcome="passed", reason=reason), parity
+
+
+def compare_all(
+    spec: Spec, work: Work, session: Session, reference: Reference
+) -> tuple[OutputParity, ...]:
+    """Parity of every output over every saved sample.
+
+    Raises:
+        Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
+    """
+    from onnxproof.parity import compare, merge, tolerance_for
+
+    sets = [name for point in reference.points for name in point.sets]
+    saved = {name: read_set(Path(work.path(reference.folder, name))) for name in sets}
+    tolerances = {
+        each.name: tolerance_for(spec, each.name, [saved[name][1][each.name] for name in sets])
+        for each in reference.outputs
+    }
+    parity: dict[str, OutputParity] = {}
+    for number, name in enumerate(sets):
+        say("check", f"ONNX Runtime on {name}", number, len(sets))
+        feed, expected = saved[name]
+        try:
+            actual = session.run(feed)
+        except Exception as error:  # ONNX Runtime's classes have no common base
+            text = one_line(error, 400)
+            raise Disagreement(
+                f"ONNX Runtime failed on a reference input ({_where(reference, name)}): {text}"
+            ) from error
+        for output, wanted in expected.items():
+            found = actual[output]
+            if found.shape != wanted.shape or found.dtype != wanted.dtype:
+                raise Disagreement(
+                    f"output {output!r} is {found.dtype}{list(found.shape)}, "
+                    f"PyTorch gives {wanted.dtype}{list(wanted.shape)} ({_where(reference, name)})"
+                )
+            row = compare(output, wanted, found, tolerances[output], name)
+            parity[output] = merge(parity[output], row) if output in parity else row
+    return tuple(parity.values())
+
+
+def read_set(folder: Path) -> tuple[Feed, dict[str, np.ndarray]]:
+    """Inputs and outputs of one ``test_data_set_N``, by name."""
+    import onnx
+    from onnx import numpy_helper
+
+    def read(kind: str) -> dict[str, np.ndarray]:
+        arrays = {}
+        for index in range(len(list(folder.glob(f"{kind}_*.pb")))):
+            tensor = onnx.load_tensor(folder / f"{kind}_{index}.pb")
+            arrays[tensor.name] = numpy_helper.to_array(tensor)
+        return arrays
+
+    return read("input"), read("output")
+
+
+def _where(reference: Reference, set_name: str) -> str:
+    from onnxproof.grid import label
+
+    point = next(point for point in reference.points if set_name in point.sets)
+    return label(point.dims)
