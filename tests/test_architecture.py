@@ -24,8 +24,8 @@ STAGES = {
 }  # fmt: skip
 TORCH_SIDE = {
     "baseline", "chance", "checkpoint", "dynamo", "exported_program", "factory", "flat",
-    "mlflow_model", "module", "probe", "reference", "remedies", "script_file", "torchscript",
-    "translations",
+    "habits", "mlflow_model", "module", "probe", "reference", "remedies", "script_file",
+    "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60

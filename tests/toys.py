@@ -179,3 +179,24 @@ def eats_memory() -> nn.Module:
     kept = []
     while True:
         kept.append(bytearray(50_000_000))
+
+
+def batch_statistics() -> nn.Module:
+    """A norm without running statistics takes those of the batch, also in eval mode."""
+    norm = nn.BatchNorm1d(4, track_running_stats=False)
+    return nn.Sequential(nn.Unflatten(1, (4, 1)), norm, nn.Flatten())
+
+
+class InDouble(nn.Module):
+    """Computes in float64 on purpose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.double() @ self.weight.double()).float()
+
+
+def in_double() -> nn.Module:
+    return InDouble()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
 from onnxproof.artifact import Artifact, atomic_write
-from onnxproof.nodes import every_node
+from onnxproof.nodes import names_used
 from onnxproof.records import Work
 
 if TYPE_CHECKING:
@@ -210,9 +210,7 @@ def on_graph_alone(
         for each in weights.values()
     )
     changed = change(opened)
-    used = {each.name for each in changed.graph.output}
-    for node in every_node(changed.graph.node):
-        used |= {*node.input, *(out.name for part in node.attribute for out in part.g.output)}
+    used = names_used(changed.graph)
     _keep(changed.graph.input, lambda each: each.name not in weights)
     changed.graph.initializer.extend(each for name, each in weights.items() if name in used)
     return changed

@@ -51,7 +51,7 @@ _AGAINST_BAKING: Final[dict[Strategy, str]] = {
     "script": "pass the value to forward as a tensor, and keep it one",
 }
 _AGAINST_VERDICTS: Final = {
-    "structure": "another strategy or export.opset may give a graph that is valid",
+    "structure": "another strategy or export.opset may give a graph that is sound",
     "contract": "name inputs and outputs as forward has them, and declare sizes as it needs them",
     "session": "another strategy or a lower export.opset may use operators that this ONNX Runtime "
     "has",
@@ -59,6 +59,14 @@ _AGAINST_VERDICTS: Final = {
     "this size does no harm",
     "metric": "another strategy may be closer; gates.max_metric_drop is what is allowed",
 }
+
+
+_AGAINST_STRUCTURE: Final = (
+    (r"min_onnxruntime", "lower export.opset, or raise export.min_onnxruntime"),
+    (r"training_mode", "forward turns training on by itself: pass training=self.training"),
+    (r"float64", "give this computation its dtype in forward, such as torch.float32"),
+    (r"more than \d+ times", "register tables as buffers, and compute others from the inputs"),
+)
 
 
 def against_error(strategy: Strategy, text: str) -> str:
@@ -79,7 +87,9 @@ def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]
         # It has the graph of one example: of its size or, where tracing went by a value, of that.
         sized = candidate.strategy == "dynamo" or "axis" in failed.reason
         return where, _SIZES if sized else _AGAINST_BAKING["trace"]
-    return where, _AGAINST_VERDICTS.get(failed.name, "")
+    known = _AGAINST_STRUCTURE if failed.name == "structure" else ()
+    found = (hint for pattern, hint in known if re.search(pattern, failed.reason))
+    return where, next(found, _AGAINST_VERDICTS.get(failed.name, ""))
 
 
 def _line_of(baked: tuple[Baked, ...], reason: str) -> str:

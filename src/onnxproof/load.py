@@ -48,6 +48,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     """In the child: build, digest, run over the grid."""
     from onnxproof.chance import refuse_chance
     from onnxproof.dataset import measure_metric, rows_in
+    from onnxproof.habits import watch
     from onnxproof.module import build_module, state_digest
     from onnxproof.reference import ReferenceWriter, run
 
@@ -56,6 +57,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.model)
     refuse_chance(source)
+    habits = watch(source)
     writer = ReferenceWriter(source, work)
     metric = None
     if spec.dataset is not None:
@@ -69,6 +71,8 @@ def build_reference(request: LoadRequest) -> Loaded:
         weights_sha256=weights_sha256,
         weights_bytes=weights_bytes,
         call=source.model_call,
+        computes_in=habits.computes_in,
+        batch_statistics=habits.batch_statistics,
         reference=writer.write(metric),
         seconds=time.monotonic() - start,
     )

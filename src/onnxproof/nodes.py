@@ -1,8 +1,9 @@
-"""Nodes of a graph, and of the graphs inside its control flow."""
+"""Nodes and tensors of a graph, and of the graphs inside its control flow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,3 +16,42 @@ def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
         yield node
         for attribute in node.attribute:
             yield from every_node(attribute.g.node)
+
+
+def nodes_of(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node of the graph and of the model's functions."""
+    for part in (model.graph, *model.functions):
+        yield from every_node(part.node)
+
+
+def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every initializer, and every tensor that is an attribute of a node."""
+    yield from model.graph.initializer
+    for node in nodes_of(model):
+        for attribute in node.attribute:
+            yield from attribute.g.initializer
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def names_used(graph: onnx.GraphProto) -> set[str]:
+    """Names that a node takes, or that the graph or one inside it gives."""
+    used = {each.name for each in graph.output}
+    for node in every_node(graph.node):
+        used |= {*node.input, *(out.name for part in node.attribute for out in part.g.output)}
+    return used
+
+
+def elements_of(tensor: onnx.TensorProto) -> int:
+    """How many elements it has."""
+    return prod(tensor.dims)
+
+
+def size_of(tensor: onnx.TensorProto) -> int:
+    """Bytes of its elements, as ONNX packs those below eight bits."""
+    import onnx_ir
+
+    kind = onnx_ir.DataType(tensor.data_type)
+    if kind == onnx_ir.DataType.STRING:
+        return sum(map(len, tensor.string_data))
+    return -(-elements_of(tensor) * kind.bitwidth // 8)

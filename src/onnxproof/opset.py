@@ -43,15 +43,7 @@ def choose_opset(export: Export, strategy: Strategy) -> tuple[int, int]:
         SpecError: The opset asked for is newer than ``min_onnxruntime`` loads.
         ExportError: The strategy does not build that opset; another may.
     """
-    wanted = tuple(int(part) for part in export.min_onnxruntime.split("."))
-    known = [version for version in _SUPPORT if version <= wanted]
-    if not known:
-        oldest = ".".join(map(str, min(_SUPPORT)))
-        raise SpecError(
-            f"export.min_onnxruntime {export.min_onnxruntime} is below {oldest}, the oldest whose "
-            "opsets PyTorch's exporters build; raise it"
-        )
-    newest_opset, newest_ir = _SUPPORT[max(known)]
+    newest_opset, newest_ir = newest_in(export.min_onnxruntime)
     if export.opset == "auto":
         highest = DYNAMO_HIGHEST if strategy == "dynamo" else TRACED_HIGHEST
         return min(newest_opset, highest), newest_ir
@@ -71,3 +63,20 @@ def choose_opset(export: Export, strategy: Strategy) -> tuple[int, int]:
             "lower it, or take strategy dynamo"
         )
     return export.opset, newest_ir
+
+
+def newest_in(min_onnxruntime: str) -> tuple[int, int]:
+    """The newest opset and IR version that this ONNX Runtime loads.
+
+    Raises:
+        SpecError: It is older than PyTorch's exporters build for.
+    """
+    wanted = tuple(int(part) for part in min_onnxruntime.split("."))
+    known = [version for version in _SUPPORT if version <= wanted]
+    if not known:
+        oldest = ".".join(map(str, min(_SUPPORT)))
+        raise SpecError(
+            f"export.min_onnxruntime {min_onnxruntime} is below {oldest}, the oldest whose "
+            "opsets PyTorch's exporters build; raise it"
+        )
+    return _SUPPORT[max(known)]

@@ -59,5 +59,7 @@ class Loaded(Record):
     weights_sha256: str  # of the state dict's bytes, in key order
     weights_bytes: int
     call: Literal["positional", "keyword", "list", "varargs"]
+    computes_in: tuple[str, ...] = ()  # element types; none where forward could not be watched
+    batch_statistics: bool = False  # whether forward normalizes by those of the batch
     reference: Reference
     seconds: float
