@@ -1,10 +1,41 @@
-"""Options of the command line that carry two things: ``NAME=VALUE`` and ``NAME=LOW..HIGH``."""
+"""Arguments that several commands take, and those that carry two things, such as ``NAME=VALUE``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 from onnxproof.errors import BadInput
+
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", metavar="PACKAGE", help="Its code may be loaded too.")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=LINE", help='Such as "x=float32[batch, 3, 224, 224]".'),
+]
+Dims = Annotated[
+    list[str] | None, typer.Option("--dim", metavar="NAME=LOW..HIGH", help='Such as "batch=1..16".')
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Replace a value of the spec."),
+]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A spec file, a name of the catalog, or a source: module:callable, torchscript:net.pt."
+    ),
+]
+NamedSource = Annotated[
+    str,
+    typer.Argument(
+        help="module:callable, or KIND:PLACE: torchscript:net.pt, exported_program:net.pt2, "
+        "mlflow:models:/NAME@ALIAS, transformers:FOLDER, timm:NAME, torchvision:NAME."
+    ),
+]
 
 
 def ranges(options: Sequence[str] | None) -> dict[str, tuple[int, int]]:

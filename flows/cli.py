@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from flows.arguments import pairs, ranges
+from flows.arguments import Allow, Dims, Inputs, Model, NamedSource, Values, pairs, ranges
 from flows.ending import (
     interruption,
     progress_console,
@@ -35,17 +35,6 @@ app = typer.Typer(
     epilog=EPILOG,
 )
 console = Console()
-
-Allow = Annotated[
-    list[str] | None, typer.Option("--allow", metavar="PACKAGE", help="Its code may be loaded too.")
-]
-Inputs = Annotated[
-    list[str] | None,
-    typer.Option("--input", metavar="NAME=LINE", help='Such as "x=float32[batch, 3, 224, 224]".'),
-]
-Dims = Annotated[
-    list[str] | None, typer.Option("--dim", metavar="NAME=LOW..HIGH", help='Such as "batch=1..16".')
-]
 
 
 def _version(asked: bool) -> None:
@@ -76,16 +65,11 @@ def options(
 
 @app.command()
 def export(
-    model: Annotated[
-        str, typer.Argument(help="A spec file, a name of the catalog, or module:callable.")
-    ],
+    model: Model,
     *,
     inputs: Inputs = None,
     dims: Dims = None,
-    values: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="A.B=VALUE", help="Replace a value of the spec."),
-    ] = None,
+    values: Values = None,
     allow: Allow = None,
     promote: Annotated[
         Literal["auto", "never"] | None,
@@ -116,9 +100,11 @@ def export(
 
 @app.command()
 def init(
-    factory: Annotated[str, typer.Argument(help="module:callable that builds the module.")],
+    model: NamedSource,
+    *,
     inputs: Inputs = None,
     dims: Dims = None,
+    values: Values = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The spec file to write; never replaced.")
     ] = None,
@@ -131,20 +117,20 @@ def init(
 
     with reported():
         _allow(allow)
-        path = output or Path(f"{name_for(factory)}.yaml")
+        path = output or Path(f"{name_for(model)}.yaml")
         if path.exists():
             raise BadInput(f"{path} is there already; choose another with -o, or remove it")
         with watched(progress_console):
-            text = first_spec(factory, inputs=pairs(inputs), dims=ranges(dims))
+            text = first_spec(
+                model, overrides=values or (), inputs=pairs(inputs), dims=ranges(dims)
+            )
         write_file(path, text)
         console.print(f"{path} written. Look at it, then: onnxproof export {path}", highlight=False)
 
 
 @app.command()
 def operators(
-    model: Annotated[
-        str, typer.Argument(help="A spec file, a name of the catalog, or module:callable.")
-    ],
+    model: Model,
     *,
     strategy: Annotated[
         Literal["dynamo", "trace", "script"] | None,

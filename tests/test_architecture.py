@@ -24,7 +24,7 @@ STAGES = {
 }  # fmt: skip
 TORCH_SIDE = {
     "baseline", "chance", "checkpoint", "dynamo", "exported_program", "factory", "flat",
-    "habits", "mlflow_model", "module", "probe", "reference", "remedies", "script_file",
+    "guesses", "habits", "mlflow_model", "module", "reference", "remedies", "script_file",
     "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300

@@ -33,7 +33,8 @@ def export_model(
     """Export a model, prove the file, register it: the chain of the flow, without Prefect.
 
     Args:
-        model: A spec, a spec file, a name of the catalog, or ``module:callable`` with ``inputs``.
+        model: A spec, a spec file, a name of the catalog, or a source (``module:callable``,
+            ``torchscript:net.pt`` ...) with ``inputs``.
         overrides: Values of the spec to replace, ``a.b=value`` each.
         inputs: Input name to a line such as ``"float32[batch, 3, 224, 224]"``.
         dims: Dim name to its smallest and largest size.
@@ -61,23 +62,36 @@ def export_model(
 
 
 def first_spec(
-    factory: str,
+    model: str,
     *,
+    overrides: Sequence[str] = (),
     inputs: Mapping[str, str] | None = None,
     dims: Mapping[str, tuple[int, int]] | None = None,
     allow: Sequence[str] = (),
 ) -> str:
-    """YAML of a spec for ``module:callable``, whose forward was seen to run with it.
+    """YAML of a spec for a source, whose forward was seen to run with it.
+
+    Args:
+        model: ``module:callable``, or ``KIND:PLACE`` for another kind, as ``torchscript:net.pt``.
+        overrides: Values of the spec besides, ``a.b=value`` each.
+        inputs: Input name to a line such as ``"float32[batch, 3, 224, 224]"``; guessed if left out.
+        dims: Dim name to its smallest and largest size.
+        allow: Packages whose code may be loaded, besides those of ``ONNXPROOF_ALLOW``.
 
     Raises:
-        SourceError: The factory's code is not there, or is not allowed.
-        LoadError: The factory failed, or forward took none of the inputs that were tried.
+        SpecError: ``model`` names no source, or a value is not valid.
+        SourceError: The source's code or file is not there, or is not allowed.
+        LoadError: The source failed, or forward took none of the inputs that were tried.
+        ServerUnreachable: MLflow has the model and does not answer.
     """
     from onnxproof import probe
 
     ranges = {name: {"min": low, "max": high} for name, (low, high) in (dims or {}).items()}
     settings = _settings(allow)
-    return probe.first_spec(factory, inputs or {}, (str(Path.cwd()),), settings.allow, dims=ranges)
+    roots = (str(Path.cwd()),)
+    return probe.first_spec(
+        model, inputs or {}, roots, settings.allow, dims=ranges, overrides=overrides
+    )
 
 
 def list_operators(

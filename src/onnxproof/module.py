@@ -14,7 +14,7 @@ from onnxproof.inputs import Feed, draw
 from onnxproof.origins import build
 from onnxproof.records import Work
 from onnxproof.signature import Call, how_to_call, takes_flat_tensors
-from onnxproof.spec import Spec
+from onnxproof.spec import Source, Spec
 
 if TYPE_CHECKING:
     import torch
@@ -57,16 +57,25 @@ def build_module(spec: Spec, work: Work) -> SourceModule:
         LoadError: What builds the module raised, or returned something else.
         SpecError: The spec's inputs are not those of forward.
     """
-    source = spec.source
-    _seed_everything(spec.check.seed)
-    module = build(source, work)
-    if source.weights is not None:
-        load_weights(module, source.weights, work, trust_pickle=source.trusts_pickle)
-    module.eval()
+    module = unfitted_module(spec.source, work, spec.check.seed)
     built = source_module(module, spec)
     if any(map(is_lazy, module.state_dict().values())):
         _settle_lazy(built)
     return built
+
+
+def unfitted_module(source: Source, work: Work, seed: int = 0) -> torch.nn.Module:
+    """What ``source`` gives, its checkpoint loaded, in eval mode; of inputs nothing is known yet.
+
+    Raises:
+        SourceError: The code or file may not be loaded, or the checkpoint does not fit.
+        LoadError: What builds the module raised, or returned something else.
+    """
+    _seed_everything(seed)
+    module = build(source, work)
+    if source.weights is not None:
+        load_weights(module, source.weights, work, trust_pickle=source.trusts_pickle)
+    return module.eval()
 
 
 def source_module(module: torch.nn.Module, spec: Spec) -> SourceModule:

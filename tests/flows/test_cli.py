@@ -9,11 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 import yaml
 from mlflow import MlflowClient
 
 from onnxproof.key import flow_version
 from onnxproof.records import Proof
+from tests import toys
 from tests.flows.conftest import Ended, command, environment_for
 
 pytestmark = pytest.mark.prefect
@@ -89,6 +91,26 @@ def test_init_writes_a_spec_that_exports(onnxproof: Program, tmp_path: Path) -> 
     exported = onnxproof("export", path, "--set", "export.strategies=[trace]", "--promote", "never")
     assert exported.code == 0, exported.text
     assert "(challenger)" in exported.text
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
+def test_a_file_is_a_source_for_init_and_for_a_bare_export(
+    onnxproof: Program, registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.jit.trace(toys.linear(), torch.ones(2, 4)).save("net.pt")
+    ended = onnxproof("init", "torchscript:net.pt", "--set", "check.samples=2")
+    assert ended.code == 0, ended.text
+    assert "net.yaml written" in ended.text
+    written = yaml.safe_load(Path("net.yaml").read_text())
+    assert written["inputs"] == {"x": "float32[batch, 4]"}
+    assert written["check"] == {"samples": 2}
+    exported = onnxproof(
+        "export", "torchscript:net.pt", "--input", "x=float32[batch, 4]", "--dim", "batch=1..8",
+        "--set", "export.strategies=[trace]", "--set", "benchmark.samples=2",
+    )  # fmt: skip
+    assert exported.code == 0, exported.text
+    assert exported.outcome["model_uri"] == "models:/net/1"
 
 
 def test_doctor_finds_this_machine_in_order(onnxproof: Program) -> None:

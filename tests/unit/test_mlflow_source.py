@@ -9,10 +9,11 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+import yaml
 from mlflow import MlflowClient
 from torch import nn
 
-from onnxproof.api import export_model
+from onnxproof.api import export_model, first_spec
 from onnxproof.errors import SourceError
 from onnxproof.load import load_source
 from onnxproof.module import build_module
@@ -106,6 +107,20 @@ def test_a_logged_program_is_proven_and_registered_and_then_unchanged(
     assert made.registration is not None
     run = client.get_run(made.registration.run_id)
     assert run.data.params["source.mlflow"] == "models:/digits/1"
+
+
+def test_a_first_spec_of_a_logged_model_keeps_the_alias(
+    logged: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged(torch.jit.script(Small()), "pickle")
+    monkeypatch.chdir(tmp_path)
+    written = yaml.safe_load(first_spec("mlflow:models:/digits@champion"))
+    assert written == {
+        "name": "digits-onnx",
+        "source": {"mlflow": "models:/digits@champion"},
+        "inputs": {"x": "float32[batch, 4]"},
+        "dims": {"batch": {"min": 1, "max": 16}},
+    }
 
 
 @pytest.mark.parametrize("form", ["pt2", "script"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,42 @@ def test_a_factory_with_inputs_is_a_spec(catalog: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("model", "kind", "place", "name"),
+    [
+        ("torchscript:models/net.pt", "torchscript", "models/net.pt", "net"),
+        ("exported_program:x.v2.pt2", "exported_program", "x.v2.pt2", "x-v2"),
+        ("mlflow:models:/digits@best", "mlflow", "models:/digits@best", "digits-onnx"),
+        ("mlflow:models:/digits/3", "mlflow", "models:/digits/3", "digits-onnx"),
+        (f"mlflow:runs:/{'0' * 32}/net", "mlflow", f"runs:/{'0' * 32}/net", "net-onnx"),
+        ("transformers:./mini-lm.v2", "transformers", "./mini-lm.v2", "mini-lm-v2"),
+        ("transformers:bert/config.json", "transformers", "bert/config.json", "bert"),
+        ("timm:vit_base.augreg", "timm", "vit_base.augreg", "vit-base-augreg"),
+        ("torchvision:resnet18", "torchvision", "resnet18", "resnet18"),
+        ("factory:timm:create_model", "factory", "timm:create_model", "timm"),
+        ("torchscripts:net", "factory", "torchscripts:net", "torchscripts"),
+    ],
+)
+def test_what_stands_before_the_first_colon_is_a_kind_of_source_or_a_module(
+    catalog: Path, model: str, kind: str, place: str, name: str
+) -> None:
+    spec, roots = resolve_spec(model, ["inputs.x=float32[batch, 4]"], catalog)
+    assert (spec.source.kind, spec.source.place, spec.name) == (kind, place, name)
+    assert (roots, spec.dims["batch"].max) == ((str(Path.cwd()),), 16)
+    assert refusal(model, catalog) == (
+        f"{model} needs its inputs: add --input 'NAME=DTYPE[SHAPE]', "
+        f"or write a spec with `onnxproof init {model}`"
+    )
+
+
+def test_a_place_without_a_name_is_called_by_its_folder_or_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert name_for("transformers:.") == re.sub("[^A-Za-z0-9]+", "-", tmp_path.name)
+    assert name_for("torchscript:模型.pt") == "model"
+
+
 def test_a_factory_without_inputs_is_told_how_to_give_them(catalog: Path) -> None:
     assert refusal("mynets:build", catalog) == (
         "mynets:build needs its inputs: add --input 'NAME=DTYPE[SHAPE]', "
@@ -158,7 +195,9 @@ def test_what_is_no_input_is_told_by_the_schema_with_its_place(
     assert message in text
 
 
-@pytest.mark.parametrize("model", ["mynets:build", "some.yaml", "../catalog/small", "smal"])
+@pytest.mark.parametrize(
+    "model", ["mynets:build", "torchscript:net.pt", "some.yaml", "../catalog/small", "smal"]
+)
 def test_a_deployment_takes_names_of_the_catalog_alone(catalog: Path, model: str) -> None:
     text = refusal(model, catalog, "inputs.x=float32[4]", only_catalog=True)
     assert text == f"no model {model!r} in the catalog; it has large, small"
@@ -176,8 +215,9 @@ def test_a_deployment_makes_no_other_model_of_a_catalog_entry(catalog: Path, ove
 
 def test_a_name_that_is_nothing_is_told_with_what_there_is(catalog: Path) -> None:
     assert refusal("smal", catalog) == (
-        "'smal' is no spec file (.yaml), no module:callable and no catalog name; "
-        "the catalog has large, small"
+        "'smal' is no spec file (.yaml), no source (module:callable, or KIND:PLACE with one of "
+        "torchscript, exported_program, mlflow, transformers, timm, torchvision) and no catalog "
+        "name; the catalog has large, small"
     )
     empty = catalog / "none"
     assert refusal("smal", empty).endswith(f"the catalog has nothing ({empty} holds no .yaml)")

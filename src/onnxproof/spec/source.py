@@ -23,6 +23,7 @@ KINDS: Final[tuple[Kind, ...]] = (
 WHOLE: Final = ("torchscript", "exported_program", "mlflow")
 """Kinds that bring their weights with them and are built from no arguments."""
 
+FACTORY: Final = r"^[\w.]+:[\w.]+$"
 _REGISTRY_NAME: Final = r"[^/@]+(?:/\d+|@[^/@]+)"
 MLFLOW_URI: Final = rf"^(?:models:/(?:m-[0-9a-f]+|{_REGISTRY_NAME})|runs:/[0-9a-f]{{32}}/.+)$"
 
@@ -58,9 +59,7 @@ class Source(Section):
         validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
-    factory: str | None = Field(
-        default=None, pattern=r"^[\w.]+:[\w.]+$", description="module:callable"
-    )
+    factory: str | None = Field(default=None, pattern=FACTORY, description="module:callable")
     torchscript: str | None = Field(
         default=None, min_length=1, description="A file that torch.jit.save wrote."
     )
