@@ -138,6 +138,7 @@ def operators(
     ] = None,
     inputs: Inputs = None,
     dims: Dims = None,
+    values: Values = None,
     allow: Allow = None,
     json: Annotated[bool, typer.Option("--json", help="The reports as JSON.")] = False,
 ) -> None:
@@ -151,6 +152,7 @@ def operators(
             reports = list_operators(
                 model,
                 strategies=[strategy] if strategy else (),
+                overrides=values or (),
                 inputs=pairs(inputs),
                 dims=ranges(dims),
             )

@@ -24,7 +24,8 @@ class Ended(NamedTuple):
     """How a command ended."""
 
     code: int
-    text: str
+    text: str  # of both streams, as a terminal shows them
+    stdout: str
     outcome: dict[str, Any]
 
 
@@ -73,7 +74,7 @@ def onnxproof(
             command += ["--json", str(written)]
         result = CliRunner().invoke(app, command)
         outcome = json.loads(written.read_text()) if written.exists() else {}
-        return Ended(result.exit_code, result.output, outcome)
+        return Ended(result.exit_code, result.output, result.stdout, outcome)
 
     return run
 

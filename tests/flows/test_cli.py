@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import yaml
 from mlflow import MlflowClient
 
 from onnxproof.key import flow_version
-from onnxproof.records import Proof
+from onnxproof.records import OperatorReport, Proof
 from tests import toys
 from tests.flows.conftest import Ended, command, environment_for
 
@@ -91,6 +92,33 @@ def test_init_writes_a_spec_that_exports(onnxproof: Program, tmp_path: Path) -> 
     exported = onnxproof("export", path, "--set", "export.strategies=[trace]", "--promote", "never")
     assert exported.code == 0, exported.text
     assert "(challenger)" in exported.text
+
+
+def test_operators_are_listed_as_lines_or_json_and_with_values_that_are_set(
+    onnxproof: Program, write_spec: Callable[..., Path]
+) -> None:
+    ended = onnxproof("operators", write_spec(), "--set", "export.opset=18")
+    assert ended.code == 0, ended.text
+    title, row, note = ended.stdout.splitlines()
+    assert title == "trace at opset 18"
+    assert row.startswith("aten::linear\t1\tGemm\ttests/toys.py:")
+    assert note.startswith("ONNX operators are counted as translated")
+
+    strategies = ["--set", "export.strategies=[script,trace]"]
+    listed = onnxproof("operators", "tests.toys:linear", "--input", "x=float32[batch, 4]",
+                       *strategies, "--json")  # fmt: skip
+    reports = [OperatorReport.model_validate(each) for each in json.loads(listed.stdout)]
+    assert [each.strategy for each in reports] == ["script", "trace"]
+    assert [each.operators[0].name for each in reports] == ["aten::linear", "aten::linear"]
+    assert onnxproof("operators", write_spec(), "--set", "export.opsets=18").code == 2
+
+
+def test_operators_end_with_3_where_no_strategy_gives_a_graph(
+    onnxproof: Program, write_spec: Callable[..., Path]
+) -> None:
+    ended = onnxproof("operators", write_spec(source={"factory": "tests.toys:breaks"}))
+    assert ended.code == 3, ended.text
+    assert "this module does not want to leave PyTorch" in ended.text
 
 
 @pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
