@@ -103,7 +103,7 @@ def open_session(model: Path, provider: str, libraries: Sequence[str] = ()) -> A
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     for library in libraries:
-        options.register_custom_ops_library(library)
+        add_library(options, Path(library))
     session = onnxruntime.InferenceSession(str(model), options, providers=[provider])
     if session.get_providers()[0] != provider:
         raise ValueError(f"{provider} did not start here, {session.get_providers()[0]} did")
@@ -112,6 +112,16 @@ def open_session(model: Path, provider: str, libraries: Sequence[str] = ()) -> A
         if used and provider not in used:
             raise ValueError(f"{provider} takes no node of this model, all are on {sorted(used)}")
     return session
+
+
+def add_library(options: Any, library: Path) -> None:
+    if not library.is_file():
+        raise ValueError(f"there is no file {library}; give --library the path of one")
+    whole = str(library.resolve())  # a bare name is looked for in the system's folders
+    try:
+        options.register_custom_ops_library(whole)
+    except Exception as error:  # of no common base
+        raise ValueError(f"{library} is no library that ONNX Runtime loads: {error}") from None
 
 
 def read_tensors(folder: Path, kind: str, names: list[str]) -> dict[str, Any]:

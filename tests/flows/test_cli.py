@@ -141,6 +141,30 @@ def test_a_file_is_a_source_for_init_and_for_a_bare_export(
     assert exported.outcome["model_uri"] == "models:/net/1"
 
 
+def test_a_proof_that_needs_a_library_is_verified_with_it_and_says_so_without(
+    onnxproof: Program, registry: Path
+) -> None:
+    library = pytest.importorskip("onnxruntime_extensions").get_library_path()
+    ended = onnxproof(
+        "export", "examples/custom_operator_library.yaml", "--allow", "onnxruntime_extensions",
+        "--set", "export.strategies=[trace]", "--set", "check.samples=1",
+        "--set", "benchmark.samples=2",
+    )  # fmt: skip
+    assert ended.code == 0, ended.text
+    model = "models:/custom-operator-library@champion"
+    without = onnxproof("verify", model)
+    assert without.code == 2, without.text
+    needed = "give a --library for each of onnxruntime_extensions:get_library_path"
+    assert needed in without.text
+    verified = onnxproof("verify", model, "--library", library)
+    assert verified.code == 0, verified.text
+    assert "the proof holds on CPUExecutionProvider" in verified.text
+    for file, said in (("gone.so", "no file gone.so"), (__file__, "is no library that ONNX Runt")):
+        other = onnxproof("verify", model, "--library", file)
+        assert other.code == 2, other.text
+        assert said in other.text
+
+
 def test_doctor_finds_this_machine_in_order(onnxproof: Program) -> None:
     ended = onnxproof("doctor")
     assert ended.code == 0, ended.text
