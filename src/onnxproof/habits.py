@@ -28,6 +28,7 @@ class Habits(NamedTuple):
 
 def watch(source: SourceModule) -> Habits:
     """Call the module once, and look at each operator that PyTorch runs."""
+    from torch.compiler import set_stance
     from torch.utils._python_dispatch import TorchDispatchMode
 
     dtypes: set[str] = set()
@@ -45,7 +46,9 @@ def watch(source: SourceModule) -> Habits:
 
     feed = draw(source.spec.inputs, example_sizes(source.spec.dims), source.spec.check.seed, 0)
     try:
-        with Watch():  # type: ignore[no-untyped-call]
+        # torch.cond and torch.while_loop compile their parts, and would keep what they make below a
+        # mode for all later calls; as they are they take none.
+        with set_stance("force_eager"), Watch():  # type: ignore[no-untyped-call]
             source(feed)
     except Exception as error:  # it ran without: some modules take no mode of PyTorch's dispatcher
         log.info("forward cannot be watched: %s: %s", type(error).__name__, error)

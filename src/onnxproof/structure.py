@@ -110,7 +110,8 @@ def _training(model: onnx.ModelProto, loaded: Loaded) -> Iterator[str]:
             if drops and values.get(node.input[1]) != [0.0]:
                 yield f"{_named(node)} drops elements at random (training_mode)"
         trains = any(each.name == "training_mode" and each.i for each in node.attribute)
-        if node.op_type == "BatchNormalization" and trains and not loaded.batch_statistics:
+        own = loaded.batch_statistics or not loaded.computes_in  # forward could not be watched
+        if node.op_type == "BatchNormalization" and trains and not own:
             yield (
                 f"{_named(node)} takes the statistics of the batch (training_mode), "
                 "and the module those of its buffers"

@@ -105,8 +105,13 @@ def test_a_norm_by_the_batch_is_refused_where_the_module_has_none(work: Work) ->
         "BatchNormalization 'y' takes the statistics of the batch (training_mode), and the module "
         "those of its buffers"
     )
-    again = work_in(Path(work.folder, "again"))
-    assert check(BY_BATCH, again, batch_statistics=True)[0] == "passed"
+
+
+@pytest.mark.parametrize("facts", [{"batch_statistics": True}, {"computes_in": ()}])
+def test_a_norm_by_the_batch_passes_where_the_module_has_one_or_nobody_knows(
+    work: Work, facts: dict[str, Any]
+) -> None:
+    assert check(BY_BATCH, work, **facts)[0] == "passed"
 
 
 def test_a_product_in_float64_is_refused_where_the_module_has_none(work: Work) -> None:
@@ -235,6 +240,15 @@ def test_a_module_that_cannot_be_watched_is_not_known() -> None:
         return x
 
     assert watch(source_of(Does(refuse))) == ((), False)
+
+
+def test_watching_leaves_a_branch_as_it_was() -> None:
+    def branch(x: torch.Tensor) -> Any:
+        return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
+
+    source = source_of(Does(branch))
+    assert watch(source) == ((), False)
+    assert source({"x": np.ones((2, 4), np.float32)}).tolist() == [[2.0] * 4] * 2
 
 
 @pytest.mark.parametrize(
