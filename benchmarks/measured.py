@@ -24,6 +24,7 @@ from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    Divergence,
     Ladder,
     Loaded,
     Simplifier,
@@ -105,6 +106,16 @@ class Measured:
             f"check {candidate.label}",
             lambda: check_candidate(self.spec, self.work, self.loaded, candidate),
         )
+
+    def localise(
+        self,
+        candidate: Candidate,  # noqa: ARG002
+        check: CheckResult,  # noqa: ARG002
+        plain: Candidate | None,
+    ) -> Divergence:
+        """Nothing: whether a graph is right is the question, not where it is not."""
+        against = plain.label if plain else "PyTorch"
+        return Divergence(against=against, reason="could not be localised: it was not asked")
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:  # noqa: ARG002
         """Nothing: whether a graph is right is the question here."""

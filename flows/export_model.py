@@ -26,6 +26,7 @@ from tasks.check import check
 from tasks.conclude import conclude
 from tasks.export import export
 from tasks.load import load
+from tasks.localise import localise
 from tasks.look_up import look_up
 from tasks.promote import promote
 from tasks.register import register
@@ -108,6 +109,7 @@ ORDER = Stages(
     export=export,
     simplify=simplify,
     check=check,
+    localise=localise,
     benchmark=benchmark,
     conclude=concluded,
     register=register,

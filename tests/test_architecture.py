@@ -19,13 +19,13 @@ HEAVY = {
     "scipy", "torch",
 }  # fmt: skip
 STAGES = {
-    "baseline", "benchmark", "chance", "check", "export", "graph", "load", "module", "parity",
-    "reference", "runtime", "simplify", "tracking",
+    "baseline", "benchmark", "chance", "check", "divergence", "export", "graph", "load",
+    "localise", "module", "parity", "reference", "runtime", "simplify", "tracking",
 }  # fmt: skip
 TORCH_SIDE = {
-    "baseline", "chance", "checkpoint", "dynamo", "exported_program", "factory", "flat",
-    "guesses", "habits", "mlflow_model", "module", "reference", "remedies", "script_file",
-    "torchscript", "translations",
+    "baseline", "chance", "checkpoint", "dynamo", "eager", "exported_program", "factory", "flat",
+    "guesses", "habits", "mlflow_model", "module", "program", "reference", "remedies",
+    "script_file", "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60

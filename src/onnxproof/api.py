@@ -173,6 +173,7 @@ def plain_stages() -> Stages:
     from onnxproof.check import check_candidate
     from onnxproof.export import export_onnx
     from onnxproof.load import load_source
+    from onnxproof.localise import localise
     from onnxproof.proof import conclude
     from onnxproof.simplify import simplify
     from onnxproof.tracking import find_version, promote, register
@@ -183,6 +184,7 @@ def plain_stages() -> Stages:
         export=export_onnx,
         simplify=simplify,
         check=check_candidate,
+        localise=localise,
         benchmark=measure,
         conclude=conclude,
         register=register,

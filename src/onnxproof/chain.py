@@ -15,6 +15,7 @@ from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    Divergence,
     ExportOutcome,
     Ladder,
     Loaded,
@@ -37,6 +38,7 @@ class Stages:
     export: Callable[[Spec, Work, Loaded, Strategy, str], Candidate]
     simplify: Callable[[Spec, Work, Loaded, Candidate, Simplifier], Candidate]
     check: Callable[[Spec, Work, Loaded, Candidate], CheckResult]
+    localise: Callable[[Spec, Work, Loaded, Candidate, CheckResult, Candidate | None], Divergence]
     benchmark: Callable[[Spec, Work, tuple[Candidate, ...]], BenchmarkResult]
     conclude: Callable[[Spec, Work, str, Loaded, Ladder], Proof]
     register: Callable[[Proof, Path], Registration]
@@ -91,6 +93,11 @@ class _Rungs:
 
     def check(self, candidate: Candidate) -> CheckResult:
         return self.stages.check(self.spec, self.work, self.loaded, candidate)
+
+    def localise(
+        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+    ) -> Divergence:
+        return self.stages.localise(self.spec, self.work, self.loaded, candidate, check, plain)
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         return self.stages.benchmark(self.spec, self.work, candidates)

@@ -9,6 +9,7 @@ OnnxproofError                 exit 1
     - ExportError
     - SimplifyError
     - CheckError
+    - LocaliseError
     - BenchmarkError
     - RegisterError
   x Refused                    exit 4   a stage finished and the answer is no
@@ -111,6 +112,12 @@ class CheckError(StageError):
     """The check itself broke, so nothing is known of the graph."""
 
     stage = "check"
+
+
+class LocaliseError(StageError):
+    """Where a graph goes wrong was not found; only ``localise`` sees it, since a verdict stands."""
+
+    stage = "localise"
 
 
 class BenchmarkError(StageError):

@@ -62,6 +62,7 @@ def export_in_child(request: ExportRequest) -> Candidate:
     """In the child: build the module again, export it, name its dims, stamp it, save it."""
     from onnxproof.baked import watch_baking
     from onnxproof.contract import check_contract
+    from onnxproof.divergence.places import keep_places
     from onnxproof.external_data import SUFFIX, store
     from onnxproof.graph import forget_places, name_dims, save_candidate, stamp
     from onnxproof.operators.log import OperatorLog
@@ -90,6 +91,9 @@ def export_in_child(request: ExportRequest) -> Candidate:
     exported, log, baked = made
     model = exported.model
     model.ir_version = min(model.ir_version, ir_version)
+    label = label_of(strategy, variant=variant)
+    modules = [name for name, _ in source.model.named_modules()]
+    keep_places(model, work, label, modules, log.outer)
     forget_places(model)
     stamp(model, work.metadata)
     candidate = save_candidate(
@@ -99,7 +103,7 @@ def export_in_child(request: ExportRequest) -> Candidate:
         simplifier="none",
         variant=variant,
         seconds=time.monotonic() - start,
-        weights=store(exported, work, f"{label_of(strategy, variant=variant)}{SUFFIX}"),
+        weights=store(exported, work, f"{label}{SUFFIX}"),
     )
     save_report(log.report(), work, candidate.label)
     return candidate.model_copy(update={"baked": baked, "remedies": remedies})

@@ -37,7 +37,7 @@ def name_dims(values: Iterable[onnx.ValueInfoProto], records: Iterable[TensorRec
 
 
 def forget_places(model: onnx.ModelProto) -> None:
-    """Take out, in place, the stack trace that dynamo notes at every node.
+    """Take out, in place, the stack trace that an exporter notes at every node.
 
     It quotes the author's code with the paths of this machine, and consumers would get both.
     """
@@ -46,6 +46,7 @@ def forget_places(model: onnx.ModelProto) -> None:
             kept = [each for each in node.metadata_props if not each.key.endswith(STACK_TRACE)]
             del node.metadata_props[:]
             node.metadata_props.extend(kept)
+            node.ClearField("doc_string")  # where TorchScript's exporter has it
 
 
 def stamp(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:

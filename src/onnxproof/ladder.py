@@ -16,6 +16,7 @@ from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    Divergence,
     Ladder,
     Simplifier,
     label_of,
@@ -40,6 +41,11 @@ class Stages(Protocol):
 
     def check(self, candidate: Candidate) -> CheckResult:
         """Verdicts on it."""
+
+    def localise(
+        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+    ) -> Divergence:
+        """Where a graph that failed parity goes wrong; it raises nothing."""
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         """All of them timed in turn, with PyTorch."""
@@ -86,10 +92,7 @@ def refuse(ladder: Ladder) -> NoReturn:
         ExportError: No strategy gave a graph.
     """
     failed = [rung for rung in ladder.attempts if rung.outcome == "failed"]
-    reasons = "; ".join(
-        f"{rung.label}: {rung.reason}" + (f" (at {rung.where})" if rung.where else "")
-        for rung in failed
-    )
+    reasons = "; ".join(map(_told, failed))
     advised: dict[str, list[str]] = {}
     for rung in failed:
         if rung.hint:
@@ -103,6 +106,16 @@ def refuse(ladder: Ladder) -> NoReturn:
     raise ExportError(f"no strategy gave an ONNX graph. {reasons}")
 
 
+def _told(rung: Attempt) -> str:
+    where = f" (at {rung.where})" if rung.where else ""
+    if rung.divergence is None:
+        return f"{rung.label}: {rung.reason}{where}"
+    sentence, saved = rung.divergence.sentence, rung.divergence.reproducer
+    alone = f" (alone in {saved.path})" if saved else ""
+    where = "" if rung.where in sentence else where
+    return f"{rung.label}: {rung.reason}{where}; {sentence}{alone}"
+
+
 def _try(strategy: Strategy, variant: str, stages: Stages, spec: Spec) -> Iterator[Attempt]:
     """The plain graph of one strategy, then what each simplifier makes of it."""
     plain = None
@@ -113,7 +126,7 @@ def _try(strategy: Strategy, variant: str, stages: Stages, spec: Spec) -> Iterat
         label = label_of(strategy, variant=variant)
         yield _failed(label, error, plain)
         return
-    yield _attempt(plain, verdict)
+    yield _attempt(plain, verdict, stages)
     for simplifier in SIMPLIFIERS[spec.export.search]:
         if verdict.proven:
             yield _simplified(plain, simplifier, stages, spec)
@@ -134,7 +147,7 @@ def _simplified(plain: Candidate, simplifier: Simplifier, stages: Stages, spec: 
         verdict = stages.check(candidate)
     except StageError as error:
         return _failed(label, error, candidate)
-    return _attempt(candidate, verdict)
+    return _attempt(candidate, verdict, stages, plain)
 
 
 def _worse(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
@@ -166,8 +179,14 @@ def _failed(label: str, error: StageError, candidate: Candidate | None) -> Attem
     )
 
 
-def _attempt(candidate: Candidate, verdict: CheckResult) -> Attempt:
+def _attempt(
+    candidate: Candidate, verdict: CheckResult, stages: Stages, plain: Candidate | None = None
+) -> Attempt:
     where, hint = against_refusal(candidate, verdict)
+    divergence = None
+    if any(each.name == "parity" and each.outcome == "failed" for each in verdict.verdicts):
+        divergence = stages.localise(candidate, verdict, plain)
+        where = where or divergence.line
     return Attempt(
         label=candidate.label,
         outcome="passed" if verdict.proven else "failed",
@@ -176,4 +195,5 @@ def _attempt(candidate: Candidate, verdict: CheckResult) -> Attempt:
         hint=hint,
         candidate=candidate,
         check=verdict,
+        divergence=divergence,
     )

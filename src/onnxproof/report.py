@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from onnxproof.dims import Dim
+from onnxproof.divergence.rows import divergence_lines
 from onnxproof.grid import label
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
@@ -45,6 +46,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         _latencies(proof.benchmark),
         "## Attempts",
         _attempts(proof.attempts),
+        *_divergences(proof.attempts),
         *_operators(proof.operators),
         "## Made with",
         _made_with(proof),
@@ -53,7 +55,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
 
 def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:
     """What was tried, how each attempt ended, and the verdicts on each graph that came out."""
-    parts = ["## Attempts", _attempts(ladder.attempts)]
+    parts = ["## Attempts", _attempts(ladder.attempts), *_divergences(ladder.attempts)]
     for attempt in ladder.attempts:
         if attempt.check is not None and not attempt.check.proven:
             parts += [f"## Verdicts on {attempt.label}", _verdicts(attempt.check)]
@@ -232,6 +234,11 @@ def _attempts(attempts: Sequence[Attempt]) -> str:
         if each.hint
     ]
     return join(rendered, "What may help:", "\n".join(advice)) if advice else rendered
+
+
+def _divergences(attempts: Sequence[Attempt]) -> list[str]:
+    lines = divergence_lines(attempts)
+    return ["## Where it goes wrong", "\n".join(lines)] if lines else []
 
 
 def _operators(report: OperatorReport | None) -> list[str]:

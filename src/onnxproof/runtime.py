@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from onnxproof.errors import BenchmarkError
 from onnxproof.inputs import Feed
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     import onnxruntime
 
 CPU = "CPUExecutionProvider"
+Optimisation = Literal["disabled", "basic", "extended", "all"]
+OPTIMISATIONS: Final[tuple[Optimisation, ...]] = ("basic", "extended", "all")
+"""Levels of ONNX Runtime's graph optimisations, from the least on; ``all`` is what people use."""
+
+
+_LEVELS: Final[dict[Optimisation, str]] = {
+    "disabled": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
 
 
 class Session:
@@ -42,6 +53,7 @@ def open_session(
     options: Mapping[str, str] | None = None,
     threads: int | None = None,
     libraries: Sequence[str] = (),
+    optimisation: Optimisation = "all",
 ) -> Session:
     """A session on exactly ``provider``.
 
@@ -51,6 +63,7 @@ def open_session(
         options: The provider's own options.
         threads: Of one operator (intra-op), with one operator at a time; None is the default.
         libraries: Files with operators that ONNX Runtime has not itself.
+        optimisation: Level of ONNX Runtime's graph optimisations.
 
     Raises:
         BenchmarkError: ONNX Runtime would have run the model elsewhere.
@@ -65,6 +78,8 @@ def open_session(
         )
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
+    level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[optimisation])
+    settings.graph_optimization_level = level
     if threads is not None:
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1

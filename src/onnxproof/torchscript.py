@@ -59,6 +59,7 @@ def export_torchscript(
             # It would hold two more copies of them, and writes a file for each beyond 2 GB.
             export_params=not outside,
             do_constant_folding=not outside,
+            verbose=True,  # nothing else lets it note at every node the line that it comes from
             input_names=list(source.spec.inputs),
             output_names=outputs,
             opset_version=log.opset,

@@ -19,6 +19,7 @@ from flows.export_model import ORDER, export_model
 from onnxproof.errors import BadInput, ProofRefused
 from onnxproof.key import flow_version
 from onnxproof.records import ExportOutcome
+from tests.astray import line_of
 
 pytestmark = pytest.mark.prefect
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,29 @@ def test_a_refusal_fails_the_run_and_tells_why_on_its_page(write_spec: Callable[
     assert "| contract | failed | input 'steps' is not in the graph" in report
     with pytest.raises(ProofRefused, match="no candidate was proven"):
         state.result()
+
+
+def test_a_refusal_names_the_first_wrong_node_and_leaves_a_model_of_it(
+    write_spec: Callable[..., Path], registry: Path
+) -> None:
+    spec = write_spec(
+        source={"factory": "tests.astray:build"},
+        inputs={"x": "float32[batch, seq, 8]"},
+        dims={"batch": {"max": 4}, "seq": {"min": 3, "max": 9}},
+        export={
+            "strategies": ["trace"],
+            "translations": {"aten::gelu": {"torchscript": "tests.astray:wrong_gelu"}},
+        },
+    )
+    state = export_model(str(spec), return_state=True)
+    assert state.name == "Failed"
+    told = f"first wrong at node /model/layers.0/Relu (Relu) in layers.0, {line_of('gelu')}"
+    assert f"; {told}" in str(state.message)
+    report = artifacts_of(state)["report-toy"]
+    assert f"## Where it goes wrong\n\n- trace: {told}. " in report
+    assert "`divergence/trace/model.onnx` in the work folder holds these nodes" in report
+    (saved,) = (registry / "work" / "toy").glob("*/divergence/trace/model.onnx")
+    assert (saved.parent / "test_data_set_0" / "output_0.pb").is_file()
 
 
 def test_bad_input_fails_the_run_and_says_that_it_was_bad(write_spec: Callable[..., Path]) -> None:

@@ -29,7 +29,7 @@ def task_of(name: str) -> Task[..., Any]:
 
 
 def test_there_is_a_task_for_every_stage() -> None:
-    stages = {"load", "export", "simplify", "check", "benchmark", "register"}
+    stages = {"load", "export", "simplify", "check", "localise", "benchmark", "register"}
     assert stages | TALK_TO_MLFLOW | {"conclude"} == set(FILES)
 
 

@@ -10,6 +10,7 @@ from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    Divergence,
     Ladder,
     Ratio,
     Simplifier,
@@ -37,6 +38,8 @@ class Stages:
         self.sizes, self.nodes, self.ratios = sizes or {}, nodes or {}, ratios
         self.digests = digests or {}
         self.calls: list[str] = []
+        self.localised: list[tuple[str, str]] = []
+        self.divergence = Divergence(against="", reason="could not be localised: it was not tried")
         self.timed: list[str] = []
 
     def export(self, strategy: Strategy, variant: str = "") -> Candidate:
@@ -51,6 +54,13 @@ class Stages:
         if candidate.label in self.unchecked:
             raise self.unchecked[candidate.label]
         return verdicts_on(candidate, self.wrong.get(candidate.label, ""))
+
+    def localise(
+        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+    ) -> Divergence:
+        against = plain.label if plain else "PyTorch"
+        self.localised.append((candidate.label, against))
+        return self.divergence.model_copy(update={"against": against})
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         self.timed = [each.label for each in candidates]

@@ -15,10 +15,12 @@ from onnxproof.errors import ExportError, SpecError
 from onnxproof.export import export_onnx
 from onnxproof.grid import dynamic_axes
 from onnxproof.ladder import climb, refuse
+from onnxproof.localise import LocaliseRequest, localise_in_child
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    Divergence,
     Ladder,
     Loaded,
     Simplifier,
@@ -69,6 +71,13 @@ class Here:
 
     def check(self, candidate: Candidate) -> CheckResult:
         return check_in_child(CheckRequest(self.spec, self.work, self.loaded, candidate))
+
+    def localise(
+        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+    ) -> Divergence:
+        return localise_in_child(
+            LocaliseRequest(self.spec, self.work, self.loaded, candidate, check, plain)
+        )
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         return measure_in_child(BenchmarkRequest(self.spec, self.work, candidates))

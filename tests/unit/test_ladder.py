@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 
+from onnxproof.artifact import Artifact
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
 from onnxproof.ladder import climb, refuse
+from onnxproof.records import Divergence
 from tests.unit.builders import spec_of
+from tests.unit.making import DIGEST
 from tests.unit.rungs import Stages, asked, chosen, rung, rungs
 
 
@@ -61,6 +65,47 @@ def test_a_graph_that_is_not_proven_is_not_simplified() -> None:
     ]
     assert "simplify dynamo+onnxsim" not in stages.calls
     assert chosen(ladder) == "trace+onnxsim"
+
+
+def test_a_graph_that_fails_parity_is_localised_and_no_other() -> None:
+    stages = Stages(
+        wrong={"dynamo": "off", "trace+onnxsim": "off"}, broken={"script": ExportError("no")}
+    )
+    ladder = climb(asked("first"), stages)
+    assert stages.localised == [("dynamo", "PyTorch"), ("trace+onnxsim", "trace")]
+    found = {each.label: each.divergence is not None for each in ladder.attempts}
+    assert found == {
+        "dynamo": True,
+        "dynamo+onnxsim": False,
+        "trace": False,
+        "trace+onnxsim": True,
+        "script": False,
+    }
+
+
+def test_a_refusal_says_where_the_graph_goes_wrong() -> None:
+    stages = Stages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
+    stages.divergence = Divergence(
+        against="",
+        tensor="conv2d",
+        node="node_conv2d",
+        operator="Conv",
+        module="layer1.0.conv1",
+        line="model.py:12",
+        reproducer=Artifact(path="divergence/model.onnx", sha256=DIGEST, size_bytes=9),
+    )
+    ladder = climb(asked(), stages)
+    assert rung(ladder, "dynamo").where == "model.py:12"
+    told = "dynamo: parity: off; first wrong at node node_conv2d (Conv) in layer1.0.conv1, "
+    told += "model.py:12 (alone in divergence/model.onnx); trace: parity: off;"
+    with pytest.raises(ProofRefused, match=re.escape(told)):
+        refuse(ladder)
+
+
+def test_a_verdict_is_the_same_where_nothing_could_be_localised() -> None:
+    stages = Stages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
+    with pytest.raises(ProofRefused, match="dynamo: parity: off; could not be localised: it was"):
+        refuse(climb(asked(), stages))
 
 
 @pytest.mark.parametrize(
@@ -153,9 +198,10 @@ def test_nothing_proven_is_a_refusal_with_every_reason() -> None:
         refuse(ladder)
     assert str(caught.value) == (
         "no candidate was proven, so nothing is registered. dynamo: dynamo raised; "
-        "trace: parity: trace is off; script: parity: script is off. For trace and script: another "
-        "strategy may be right; widen check.tolerance only where a difference of this size does no "
-        "harm"
+        "trace: parity: trace is off; could not be localised: it was not tried; "
+        "script: parity: script is off; could not be localised: it was not tried. For "
+        "trace and script: another strategy may be right; widen check.tolerance only where a "
+        "difference of this size does no harm"
     )
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
 
+from onnxproof.api import export_model
 from onnxproof.check import CheckRequest, check_in_child
-from onnxproof.errors import ExportError, SourceError, SpecError
+from onnxproof.errors import ExportError, ProofRefused, SourceError, SpecError
 from onnxproof.operators import read_report
 from onnxproof.spec import Spec, Strategy, parse_spec
 from tests.unit.builders import ROOT, work_in
@@ -95,6 +97,24 @@ def test_a_wrong_translation_is_refused_by_the_check(strategy: Strategy, tmp_pat
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
     assert "parity: output" in check_in_child(CheckRequest(spec, work, loaded, candidate)).reason
+
+
+def test_a_wrong_translation_is_localised_by_the_whole_chain(
+    tmp_path: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = f"{ONNX_FUNCTION}def translate(x: FLOAT[...]) -> FLOAT[...]:\n    return op.Add(x, x)\n"
+    monkeypatch.chdir(tmp_path)
+    spec = write_twist(tmp_path, wrong, strategies=["dynamo", "trace"])
+    with pytest.raises(ProofRefused) as refusal:
+        export_model(spec)
+    module = spec.source.place.partition(":")[0]
+    (line,) = [
+        number
+        for number, text in enumerate((tmp_path / f"{module}.py").read_text().splitlines(), 1)
+        if text.strip() == "return twist(x)"
+    ]
+    told = re.findall(r"; first wrong at node \S+ \((\w+)\), (\S+) \(alone in ", str(refusal.value))
+    assert told == [("translate", f"{module}.py:{line}")] * 2
 
 
 def test_plain_functions_translate_for_one_exporter_each(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from onnxproof.records.candidate import (
     Simplifier,
     label_of,
 )
+from onnxproof.records.divergence import Divergence
 from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
 from onnxproof.records.proof import (
     SCHEMA_VERSION,
@@ -51,6 +52,7 @@ __all__ = [
     "Candidate",
     "CheckResult",
     "Difference",
+    "Divergence",
     "ExportOutcome",
     "GridPoint",
     "Ladder",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from onnxproof.artifact import Artifact
 from onnxproof.records.base import Difference, Outcome, Record, Verdict
+from onnxproof.records.divergence import Divergence
 from onnxproof.records.reference import Metric
 from onnxproof.spec import Strategy
 
@@ -110,6 +111,7 @@ class Attempt(Record):
     hint: str = ""  # what may help
     candidate: Candidate | None = None
     check: CheckResult | None = None
+    divergence: Divergence | None = None  # where it goes wrong, if parity failed
     chosen: bool = False
 
 

@@ -1,0 +1,1 @@
+"""Walk a graph beside what it was made from, to the first tensor that differs."""
