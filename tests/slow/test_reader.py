@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from onnxproof import tracking
+from onnxproof.errors import SourceError
 from onnxproof.records import Proof
 from onnxproof.settings import read_settings
 from onnxproof.tracking.leftovers import STATE_TAG, start_tags
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixture
 FIND_AND_PROMOTE = """
 import sys
 from onnxproof import tracking
+from onnxproof.errors import SourceError
 found = tracking.find_version("toy", sys.argv[1])
 print(tracking.promote(found, sys.argv[2]).model_dump_json() if found else "none")
 print("mlflow" in sys.modules)
@@ -61,9 +63,12 @@ def test_every_answer_is_that_of_mlflows_client(toy_proof: tuple[Proof, Path]) -
     proof, folder = toy_proof
     made = tracking.promote(tracking.register(proof, folder), "auto")
     client, reader = MlflowClient(), RestReader(read_settings().tracking_uri)
-    versions = [each.get_model_version("toy", made.version) for each in (client, reader)]
-    for field in ("name", "version", "run_id", "source", "aliases", "tags"):
-        assert getattr(versions[1], field) == getattr(versions[0], field)
+    asked = {"get_model_version": made.version, "get_model_version_by_alias": "champion"}
+    for method, which in asked.items():
+        versions = [getattr(each, method)("toy", which) for each in (client, reader)]
+        for field in ("name", "version", "run_id", "source", "aliases", "tags"):
+            assert getattr(versions[1], field) == getattr(versions[0], field)
+        assert versions[1].version == made.version
     models = [each.get_registered_model("toy").aliases for each in (client, reader)]
     assert {name: str(version) for name, version in models[0].items()} == models[1]
     runs = [each.get_run(made.run_id) for each in (client, reader)]
@@ -72,6 +77,30 @@ def test_every_answer_is_that_of_mlflows_client(toy_proof: tuple[Proof, Path]) -
     found = reader.search_runs([runs[0].info.experiment_id], f"tags.`{STATE_TAG}` = 'registered'")
     assert [each.info.run_id for each in found] == [made.run_id]
     assert read_registration(reader, "toy", made.version) == made  # type: ignore[arg-type]
+
+
+def test_an_alias_is_pinned_alike_by_rest_and_by_mlflows_client(
+    toy_proof: tuple[Proof, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof, folder = toy_proof
+    made = tracking.promote(tracking.register(proof, folder), "auto")
+    reader = RestReader(read_settings().tracking_uri)
+    with monkeypatch.context() as patch:
+        patch.setattr("onnxproof.tracking.client.talking", None)  # MLflow's client is not asked
+        by_rest = tracking.pin("models:/toy@champion")
+    with pytest.raises(MlflowNeeded, match=r"40[04]"):
+        reader.get_model_version_by_alias("toy", "nobody")
+    with pytest.raises(MlflowNeeded, match=r"40[04]"):
+        reader.get_model_version_by_alias("nothing", "champion")
+    with pytest.raises(SourceError) as told:
+        tracking.pin("models:/toy@nobody")
+    monkeypatch.setattr("onnxproof.tracking.client.is_http", lambda _: False)  # MLflow's own client
+    assert tracking.pin("models:/toy@champion") == by_rest
+    assert by_rest.uri == f"models:/toy/{made.version}"
+    with pytest.raises(SourceError) as told_by_mlflow:
+        tracking.pin("models:/toy@nobody")
+    assert str(told.value) == str(told_by_mlflow.value)
+    assert "the registry has no models:/toy@nobody; of toy it has" in str(told.value)
 
 
 def test_what_is_not_there_and_what_writes_is_left_to_mlflows_client() -> None:
