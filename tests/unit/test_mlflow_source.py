@@ -24,6 +24,7 @@ from onnxproof.settings import read_settings
 from onnxproof.spec import parse_spec
 from onnxproof.tracking import fetch_source
 from tests.unit.builders import ROWS, work_in
+from tests.unit.test_sources_page import example_of
 
 # mlflow and torch warn of pickles, of signatures, and of each other's versions.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -97,7 +98,7 @@ def test_a_logged_program_is_proven_and_registered_and_then_unchanged(
     logged: Any, client: MlflowClient
 ) -> None:
     logged(Small())
-    source = {"mlflow": "models:/digits@champion"}
+    source = example_of("mlflow")  # of docs/sources.md
     short = {"check": {"samples": 1}, "benchmark": {"samples": 2}}
     wanted = {"export": {"strategies": ["trace"]}, **short}
     spec = parse_spec({"name": "digits-onnx", "source": source, **ROWS, **wanted})
@@ -106,7 +107,10 @@ def test_a_logged_program_is_proven_and_registered_and_then_unchanged(
     assert export_model(spec).status == "unchanged"
     assert made.registration is not None
     run = client.get_run(made.registration.run_id)
-    assert run.data.params["source.mlflow"] == "models:/digits/1"
+    assert (source["mlflow"], run.data.params["source.mlflow"]) == (
+        "models:/digits@champion",
+        "models:/digits/1",
+    )
 
 
 def test_a_first_spec_of_a_logged_model_keeps_the_alias(
