@@ -65,7 +65,6 @@ def export_torchscript(
             opset_version=log.opset,
             custom_opsets=translations.custom_opsets,
             dynamic_axes={name: axes for name, axes in dynamic_axes(source.spec).items() if axes},
-            verbose=False,
         )
     model = onnx.load_from_string(buffer.getvalue())
     settle(model, log)

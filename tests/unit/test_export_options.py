@@ -111,7 +111,7 @@ def test_a_value_that_the_tables_state_is_the_one_that_torch_gets(
         if re.match(rf"{words}\b", said_of(name))
     }
     assert set(stated) == {
-        "export_params", "verbose", "training", "operator_export_type", "do_constant_folding",
+        "export_params", "training", "operator_export_type", "do_constant_folding",
         "keep_initializers_as_inputs", "report", "optimize", "verify", "profile",
         "dump_exported_program", "artifacts_dir", "export_modules_as_functions",
         "autograd_inlining",
@@ -119,6 +119,8 @@ def test_a_value_that_the_tables_state_is_the_one_that_torch_gets(
     del stated["artifacts_dir"]  # nothing is written there
     assert {name: call[name] for name in stated} == stated
     assert call["dynamo"] is (strategy == "dynamo")
+    assert said_of("verbose") == "By strategy: `dynamo` False, TorchScript True"
+    assert call["verbose"] is (strategy != "dynamo")
     assert call["model"].training is False
 
 
