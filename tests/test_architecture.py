@@ -24,7 +24,7 @@ STAGES = {
 }  # fmt: skip
 TORCH_SIDE = {
     "baseline", "chance", "checkpoint", "dynamo", "eager", "exported_program", "factory", "flat",
-    "guesses", "habits", "mlflow_model", "module", "program", "reference", "remedies",
+    "guesses", "habits", "mlflow_model", "module", "noise", "program", "reference", "remedies",
     "script_file", "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300

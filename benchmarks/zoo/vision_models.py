@@ -50,6 +50,7 @@ CONVOLUTIONS: Final = (
     _entry(
         "efficientnet", "convolution", "EfficientNetModel",
         width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=320, image_size=64,
+        initializer_range=0.55,
     ),
     _entry(
         "convnext", "convolution", "ConvNextForImageClassification",
@@ -58,7 +59,7 @@ CONVOLUTIONS: Final = (
     _entry(
         "mobilevit", "convolution", "MobileViTModel",
         image_size=64, hidden_sizes=[16, 24, 32], neck_hidden_sizes=[8, 8, 16, 16, 24, 32, 64],
-        num_attention_heads=2,
+        num_attention_heads=2, initializer_range=0.3,
     ),
 )  # fmt: skip
 

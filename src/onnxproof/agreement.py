@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import one_line
 from onnxproof.inputs import Feed
 from onnxproof.progress import say
-from onnxproof.records import OutputParity, Reference, Verdict, Work
+from onnxproof.records import Basis, OutputParity, Reference, Verdict, Work
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
 
     from onnxproof.runtime import Session
+
+
+BASES: Final[dict[Basis, str]] = {
+    "noise": "from PyTorch's own noise against float64",
+    "dtype": "by dtype, since the noise is not known",
+    "spec": "as the spec asks",
+    "exact": "must be equal",
+}
 
 
 class Disagreement(Exception):
@@ -32,8 +40,9 @@ def check_parity(
     if bad := [each for each in parity if each.mismatched]:
         worst = max(bad, key=lambda each: each.mismatched / each.elements)
         reason = (
-            f"output {worst.name!r} differs by {worst.max_abs_diff:.3g} "
-            f"(atol={worst.atol:.3g}, rtol={worst.rtol:.3g}) in {worst.worst_set} at index "
+            f"output {worst.name!r} differs by {worst.max_abs_diff:.3g}, "
+            f"{worst.budget_used:.3g} times what is allowed (atol={worst.atol:.3g}, "
+            f"rtol={worst.rtol:.3g}, {BASES[worst.basis]}) in {worst.worst_set} at index "
             f"{list(worst.worst_index)} ({_where(reference, worst.worst_set)}); "
             f"{worst.mismatched} of {worst.elements} elements fail, "
             f"{len(bad)} of {len(parity)} outputs"
@@ -41,7 +50,8 @@ def check_parity(
         return Verdict(name="parity", outcome="failed", reason=reason), parity
     points = sum(1 for point in reference.points if point.sets)
     left_out = len(reference.points) - points
-    reason = f"{points} shapes, {parity[0].samples} samples within tolerance"
+    used = max(each.budget_used or 0.0 for each in parity)
+    reason = f"{points} shapes, {parity[0].samples} samples within tolerance, {used:.2g} of it used"
     if left_out:
         reason += f"; {left_out} shapes were beyond the budget"
     return Verdict(name="parity", outcome="passed", reason=reason), parity
@@ -55,12 +65,15 @@ def compare_all(
     Raises:
         Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
     """
-    from onnxproof.parity import compare, merge, tolerance_for
+    from onnxproof.parity import budget_for, compare, merge
 
     sets = [name for point in reference.points for name in point.sets]
     saved = {name: read_set(Path(work.path(reference.folder, name))) for name in sets}
-    tolerances = {
-        each.name: tolerance_for(spec, each.name, [saved[name][1][each.name] for name in sets])
+    noise = {each.name: each for each in reference.noise}
+    budgets = {
+        each.name: budget_for(
+            spec, each.name, [saved[name][1][each.name] for name in sets], noise.get(each.name)
+        )
         for each in reference.outputs
     }
     parity: dict[str, OutputParity] = {}
@@ -81,7 +94,7 @@ def compare_all(
                     f"output {output!r} is {found.dtype}{list(found.shape)}, "
                     f"PyTorch gives {wanted.dtype}{list(wanted.shape)} ({_where(reference, name)})"
                 )
-            row = compare(output, wanted, found, tolerances[output], name)
+            row = compare(output, wanted, found, budgets[output], name)
             parity[output] = merge(parity[output], row) if output in parity else row
     return tuple(parity.values())
 

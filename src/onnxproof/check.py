@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.agreement import check_parity
+from onnxproof.agreement import check_parity, read_set
 from onnxproof.child import run_in_child
 from onnxproof.errors import CheckError, LoadError, SourceError, one_line
 from onnxproof.libraries import find_libraries
@@ -26,8 +26,12 @@ from onnxproof.spec import Spec
 if TYPE_CHECKING:
     from onnxproof.runtime import Session
 
-VERDICTS = ("bytes", "structure", "contract", "session", "parity")
-"""In this order; what comes after the first failure is ``not_reached``."""
+VERDICTS = ("bytes", "structure", "contract", "session", "parity", "parity_unoptimized")
+"""In this order, with ``metric`` after ``parity``; after a failure the rest is ``not_reached``.
+
+Both parities are asked for, also when one failed: consumers run the optimized graph, and the other
+tells whether the graph or one of ONNX Runtime's rewrites is wrong.
+"""
 
 
 class CheckRequest(NamedTuple):
@@ -59,23 +63,21 @@ def check_in_child(request: CheckRequest) -> CheckResult:
     """In the child: ask each question until one is answered with no."""
     start = time.monotonic()
     checker = _Checker(request)
-    verdicts: list[Verdict] = []
-    for verdict in checker.verdicts():
-        verdicts.append(verdict)
-        if verdict.outcome != "passed":
-            break
-    wanted = (*VERDICTS, "metric") if request.spec.dataset else VERDICTS
-    reason = f"{verdicts[-1].name} failed first"
-    verdicts += [
-        Verdict(name=name, outcome="not_reached", reason=reason) for name in wanted[len(verdicts) :]
-    ]
+    verdicts = {verdict.name: verdict for verdict in checker.verdicts()}
+    failed = next((each.name for each in verdicts.values() if each.outcome != "passed"), "")
+    wanted = [*VERDICTS[:-1], *(["metric"] if request.spec.dataset else []), VERDICTS[-1]]
+    for name in wanted:
+        verdicts.setdefault(
+            name, Verdict(name=name, outcome="not_reached", reason=f"{failed} failed first")
+        )
     return CheckResult(
         candidate=request.candidate.label,
         sha256=request.candidate.model.sha256,
         weights_sha256=weights.sha256 if (weights := request.candidate.weights) else None,
-        verdicts=tuple(verdicts),
+        verdicts=tuple(verdicts[name] for name in wanted),
         parity=checker.parity,
         metric=checker.metric,
+        kernels=checker.kernels,
         seconds=time.monotonic() - start,
     )
 
@@ -86,23 +88,28 @@ class _Checker:
         self.path = Path(self.work.path(self.candidate.model.path))
         self.parity: tuple[OutputParity, ...] = ()
         self.metric: Metric | None = None
+        self.kernels: dict[str, int] = {}
 
     def verdicts(self) -> Iterator[Verdict]:
-        yield self._bytes()
-        yield self._structure()
-        yield self._contract()
-        try:
-            session = self._open()
-        except (SourceError, LoadError):
-            raise
-        except Exception as error:
-            reason = f"ONNX Runtime does not load it: {self._told(error)}"
-            yield Verdict(name="session", outcome="failed", reason=reason)
+        for ask in (self._bytes, self._structure, self._contract):
+            yield (verdict := ask())
+            if verdict.outcome != "passed":
+                return
+        yield from self._answers()
+
+    def _answers(self) -> Iterator[Verdict]:
+        session, verdict = self._open("session")
+        yield verdict
+        if session is None:
             return
-        yield Verdict(name="session", outcome="passed", reason="loads in ONNX Runtime")
-        yield self._parity(session)
-        if self.spec.dataset is not None:
+        self.kernels = self._kernels(session)
+        verdict, self.parity = self._parity(session, "parity")
+        yield verdict
+        if self.spec.dataset is not None and verdict.outcome == "passed":
             yield self._metric(session)
+        del session  # before there is another with the same weights
+        session, verdict = self._open("parity_unoptimized")
+        yield self._parity(session, "parity_unoptimized")[0] if session else verdict
 
     def _bytes(self) -> Verdict:
         for file in self.candidate.files:
@@ -128,25 +135,49 @@ class _Checker:
         model = onnx.load(self.path, load_external_data=False)
         return check_contract(model.graph, self.loaded.reference)
 
-    def _open(self) -> Session:
+    def _open(self, name: str) -> tuple[Session | None, Verdict]:
         from onnxproof.runtime import open_session
 
-        return open_session(self.path, libraries=find_libraries(self.spec, self.work))
+        libraries, consumed = find_libraries(self.spec, self.work), name == "session"
+        try:
+            session = open_session(
+                self.path,
+                libraries=libraries,
+                optimisation="all" if consumed else "disabled",
+                profile=Path(self.work.folder) if consumed else None,
+            )
+        except (SourceError, LoadError):
+            raise
+        except Exception as error:
+            reason = f"ONNX Runtime does not load it: {self._told(error)}"
+            return None, Verdict(name=name, outcome="failed", reason=reason)
+        return session, Verdict(name=name, outcome="passed", reason="loads in ONNX Runtime")
 
-    def _parity(self, session: Session) -> Verdict:
-        verdict, self.parity = check_parity(self.spec, self.work, session, self.loaded.reference)
-        return verdict
+    def _parity(self, session: Session, name: str) -> tuple[Verdict, tuple[OutputParity, ...]]:
+        verdict, parity = check_parity(self.spec, self.work, session, self.loaded.reference)
+        return verdict.model_copy(update={"name": name}), parity
+
+    def _kernels(self, session: Session) -> dict[str, int]:
+        """Of the cheapest sample; a run that fails has none, and parity will say why."""
+        reference = self.loaded.reference
+        first = next(point.sets[0] for point in reference.points if point.sets)
+        feed, _ = read_set(Path(self.work.path(reference.folder, first)))
+        try:
+            return session.kernels_of_a_run(feed)
+        except Exception:  # ONNX Runtime's classes have no common base
+            return {}
 
     def _metric(self, session: Session) -> Verdict:
         from onnxproof.dataset import measure_metric
+        from onnxproof.metrics import drop
 
         before = self.loaded.reference.metric
         assert before is not None
         score, _ = measure_metric(self.spec, self.work, session.run)
         self.metric = before.model_copy(update={"onnx": score})
-        drop, allowed = before.pytorch - score, self.spec.gates.max_metric_drop
+        worse, allowed = drop(before, score), self.spec.gates.max_metric_drop
         text = f"{before.name} {score:.4f}, PyTorch {before.pytorch:.4f}, over {before.rows} rows"
-        if drop > allowed:
-            reason = f"{text}: down by {drop:.4f}, gates.max_metric_drop = {allowed:g}"
+        if worse > allowed:
+            reason = f"{text}: worse by {worse:.4g}, gates.max_metric_drop = {allowed:g}"
             return Verdict(name="metric", outcome="failed", reason=reason)
         return Verdict(name="metric", outcome="passed", reason=text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from onnxproof.dims import evaluate
 from onnxproof.errors import SourceError, SpecError
+from onnxproof.grid import example_sizes
 from onnxproof.inputs import Feed
+from onnxproof.metrics import score
 from onnxproof.records import Work
 from onnxproof.sources import find_file
 from onnxproof.spec import Dataset, Spec
@@ -20,31 +23,62 @@ ROWS_AT_A_TIME: Final = 256
 def measure_metric(
     spec: Spec, work: Work, model: Callable[[Feed], Mapping[str, np.ndarray]]
 ) -> tuple[float, int]:
-    """The metric of ``model``'s first output over the dataset's rows, and how many rows.
+    """The metric of ``model``'s outputs over the dataset's rows, and how many rows.
 
     Rows go through in order, as many at a time as the declared range of their dim allows.
 
     Raises:
         SourceError: The file is missing, or lacks an array.
         SpecError: An array does not have the input's dtype or rank, the rows cannot be cut, or the
-            output is no row of scores for each label.
+            metric does not fit the outputs.
     """
+    import numpy as np
+
     assert spec.dataset is not None
     inputs, labels = read_rows(spec.dataset, spec, work)
     rows = len(labels)
     step = _rows_at_a_time(spec, rows)
-    correct = 0
+    parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, rows, step):
         feed = {name: array[start : start + step] for name, array in inputs.items()}
-        name, scores = next(iter(model(feed).items()))
-        if scores.ndim != 2 or len(scores) != rows_in(feed):
-            raise SpecError(
-                f"top1 needs an output of the shape [rows, classes], and {name!r}, the first, is "
-                f"{list(scores.shape)} for {rows_in(feed)} rows; leave dataset out, or return "
-                "the scores first"
-            )
-        correct += int((scores.argmax(axis=-1) == labels[start : start + step]).sum())
-    return correct / rows, rows
+        for name, array in model(feed).items():
+            parts.setdefault(name, []).append(np.atleast_1d(array))
+    outputs = {name: np.concatenate(each) for name, each in parts.items()}
+    return score(spec.dataset, work, outputs, labels), rows
+
+
+def first_rows(spec: Spec, work: Work) -> Iterator[Feed]:
+    """The first rows of the dataset as forward takes them, as many at a time as at the example.
+
+    Raises:
+        SourceError: The file is missing, or lacks an array.
+        SpecError: An array does not have the input's dtype or rank, or the rows cannot be cut.
+    """
+    assert spec.dataset is not None
+    inputs, labels = read_rows(spec.dataset, spec, work)
+    first = next(iter(spec.inputs.values())).shape[0]
+    example = example_sizes(spec.dims).get(str(first), 1)
+    step = min(_rows_at_a_time(spec, len(labels)), example) if isinstance(first, str) else first
+    for start in range(0, len(labels) - step + 1, step):
+        yield {name: array[start : start + step] for name, array in inputs.items()}
+
+
+def sizes_of(spec: Spec, feed: Feed) -> dict[str, int] | None:
+    """The dims of a feed; None where the spec does not declare such a size."""
+    sizes = {}
+    for name, each in spec.inputs.items():
+        for size, found in zip(each.shape, feed[name].shape, strict=True):
+            if isinstance(size, int) and size != found:
+                return None
+            if size in spec.dims:
+                sizes[str(size)] = found
+    agree = all(
+        feed[name].shape == tuple(int(evaluate(size, sizes)) for size in each.shape)
+        for name, each in spec.inputs.items()
+        if set(sizes) == set(spec.dims)
+    )
+    held = set(sizes) == set(spec.dims) and all(spec.dims[k].holds(v) for k, v in sizes.items())
+    return {name: sizes[name] for name in spec.dims} if agree and held else None
 
 
 def rows_in(feed: Feed) -> int:
@@ -84,11 +118,8 @@ def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarra
             )
         inputs[name] = array
     labels = arrays[dataset.labels]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise SpecError(
-            f"dataset array {dataset.labels!r} is {labels.dtype} of rank {labels.ndim}; "
-            f"{dataset.metric} needs one class number a row"
-        )
+    if not labels.ndim:
+        raise SpecError(f"dataset array {dataset.labels!r} has no rows")
     if not len(labels) or any(len(array) != len(labels) for array in inputs.values()):
         raise SpecError(f"dataset {dataset.path} needs one row of every input for each label")
     return inputs, labels

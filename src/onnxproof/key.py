@@ -73,7 +73,8 @@ def proof_key(
         SourceError: A file or module that the spec names is not there, or is not allowed.
     """
     files, distributions = _code_of(spec.source, roots, allow, local_code=local_code)
-    for module in sorted(spec.export.modules):
+    metric = spec.dataset.modules if spec.dataset else set()
+    for module in sorted(spec.export.modules | metric):
         more_files, more = reached_code(module, roots, allow, local_code=local_code)
         files, distributions = files | more_files, distributions | more
     state = fingerprint(spec.source, roots) or weights_sha256

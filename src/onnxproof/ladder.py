@@ -28,6 +28,8 @@ SIMPLIFIERS: Final[dict[Literal["first", "fastest"], tuple[Simplifier, ...]]] = 
     "fastest": ("onnxsim", "onnxslim", "rewrite"),
 }
 """What is made of each plain graph, by ``export.search``."""
+PARITY: Final = ("parity", "parity_unoptimized")
+"""Verdicts after which it is worth asking where the graph goes wrong."""
 
 
 class Stages(Protocol):
@@ -184,7 +186,7 @@ def _attempt(
 ) -> Attempt:
     where, hint = against_refusal(candidate, verdict)
     divergence = None
-    if any(each.name == "parity" and each.outcome == "failed" for each in verdict.verdicts):
+    if any(each.name in PARITY and each.outcome == "failed" for each in verdict.verdicts):
         divergence = stages.localise(candidate, verdict, plain)
         where = where or divergence.line
     return Attempt(

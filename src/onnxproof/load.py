@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import LoadError
@@ -50,6 +50,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     from onnxproof.dataset import measure_metric, rows_in
     from onnxproof.habits import watch
     from onnxproof.module import build_module, state_digest
+    from onnxproof.noise import measure_noise
     from onnxproof.reference import ReferenceWriter, run
 
     spec, work = request
@@ -57,22 +58,29 @@ def build_reference(request: LoadRequest) -> Loaded:
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.model)
     refuse_chance(source)
-    habits = watch(source)
     writer = ReferenceWriter(source, work)
     metric = None
     if spec.dataset is not None:
         score, rows = measure_metric(
             spec, work, lambda feed: run(source, feed, {"dataset rows": rows_in(feed)})
         )
-        metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score)
+        better: Literal["higher", "lower"]
+        better = "higher" if spec.dataset.higher_is_better else "lower"
+        metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score, better=better)
+    began = time.monotonic()
+    reference = writer.write(metric)
+    habits = watch(source)
+    parameters = sum(each.numel() for each in source.module.parameters())
+    floor = measure_noise(source, work, reference, weights_bytes, time.monotonic() - began)
+    noted = {"noise": floor.noise, "noise_missing": floor.missing}
     return Loaded(
         module_class=f"{type(source.model).__module__}.{type(source.model).__qualname__}",
-        parameters=sum(each.numel() for each in source.module.parameters()),
+        parameters=parameters,
         weights_sha256=weights_sha256,
         weights_bytes=weights_bytes,
         call=source.model_call,
         computes_in=habits.computes_in,
         batch_statistics=habits.batch_statistics,
-        reference=writer.write(metric),
+        reference=reference.model_copy(update=noted),
         seconds=time.monotonic() - start,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from onnxproof.dataset import first_rows, sizes_of
 from onnxproof.dims import evaluate, names_in
 from onnxproof.errors import LoadError, ReferenceRefused, SpecError, one_line
 from onnxproof.grid import Sizes, label, settled_shape, shape_grid
@@ -37,6 +39,7 @@ class ReferenceWriter:
 
     def __init__(self, source: SourceModule, work: Work) -> None:
         self.source = source
+        self.work = work
         self.spec: Spec = source.spec
         self.folder = Path(work.path(FOLDER))
         self.size_bytes = 0
@@ -58,7 +61,10 @@ class ReferenceWriter:
         unused = unused_inputs(self.spec, lambda feed, sizes: run(self.source, feed, sizes))
         for number, sizes in enumerate(points):
             say("load", f"PyTorch at {label(sizes)}", number, len(points))
-            covered.append(self._cover(sizes, deadline))
+            samples = range(self.spec.check.samples)
+            covered.append(self._cover(sizes, deadline, (self._draw(sizes, n) for n in samples)))
+        if self.spec.dataset is not None:
+            covered += self._cover_rows(deadline)
         return Reference(
             folder=FOLDER,
             seed=self.spec.check.seed,
@@ -81,15 +87,22 @@ class ReferenceWriter:
     def _draw(self, sizes: Sizes, sample: int) -> Feed:
         return draw(self.spec.inputs, sizes, self.spec.check.seed, sample)
 
-    def _cover(self, sizes: Sizes, deadline: float) -> GridPoint:
+    def _cover_rows(self, deadline: float) -> Iterator[GridPoint]:
+        """The dataset's first rows: real values, where the grid's are drawn."""
+        feeds = itertools.islice(first_rows(self.spec, self.work), self.spec.check.samples)
+        for sizes, same in itertools.groupby(feeds, lambda feed: sizes_of(self.spec, feed)):
+            if sizes is not None:
+                point = self._cover(sizes, deadline, same)
+                yield point.model_copy(update={"values": "dataset"})
+
+    def _cover(self, sizes: Sizes, deadline: float, feeds: Iterable[Feed]) -> GridPoint:
         names: list[str] = []
-        for sample in range(self.spec.check.samples):
+        for feed in feeds:
             if self.sets and time.monotonic() > deadline:
                 reason = f"check.seconds = {self.spec.check.seconds:g} was used up"
                 break
-            feed = self._draw(sizes, sample)
             outputs = run(self.source, feed, sizes)
-            refuse_nonfinite(outputs, sizes)
+            refuse_nonfinite(outputs, sizes, self.spec)
             if self.outputs_at:
                 refuse_another_kind(outputs, sizes, *self.outputs_at[0])
             added = sum(array.nbytes for array in (*feed.values(), *outputs.values()))
@@ -206,17 +219,20 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
         yield from flatten(each, f"{name}_{key}" if name else key)
 
 
-def refuse_nonfinite(outputs: Outputs, sizes: Sizes) -> None:
-    """Raise ReferenceRefused when an output holds NaN or infinity."""
+def refuse_nonfinite(outputs: Outputs, sizes: Sizes, spec: Spec) -> None:
+    """Raise ReferenceRefused when an output holds NaN or infinity that the spec does not allow."""
     import numpy as np
 
     for name, array in outputs.items():
+        if name in spec.outputs and spec.outputs[name].nonfinite == "allow":
+            continue
         if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
             index = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise ReferenceRefused(
                 f"PyTorch itself gives {array[index]} in output {name!r} at {label(sizes)} "
                 f"(index {list(index)}), so there is nothing to compare with; "
-                "check the weights and the declared input values"
+                "check the weights and the declared input values, or set "
+                f"outputs.{name}.nonfinite: allow if it is meant (masked logits)"
             )
 
 

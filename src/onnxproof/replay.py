@@ -3,7 +3,8 @@
     python replay.py [--provider CPUExecutionProvider] [--library FILE]... [MODEL_FOLDER]
 
 Needs numpy, onnx and onnxruntime, nothing else. An element agrees when
-|onnx - torch| <= atol + rtol * |torch|; integers must be equal; NaN and infinity never agree.
+|onnx - torch| <= atol + rtol * |torch|; integers must be equal unless the proof allows more; NaN
+and infinity never agree, except with themselves where the proof allows them.
 Exit code 0: the proof holds here. 4: it does not. 2: something needed is missing.
 """
 
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     max_abs_diff: float  # inf where a NaN, an infinity or another shape was found
     atol: float
     rtol: float
+    nonfinite: bool = False  # allowed where PyTorch gives the same
 
 
 def read_proof(folder: Path) -> Any:
@@ -69,7 +71,10 @@ def replay(
         Exception: ONNX Runtime's own, when it cannot load or run the model.
     """
     proof = read_proof(folder)
-    rows = [Row(p["name"], 0, 0, 0, 0.0, p["atol"], p["rtol"]) for p in proof["check"]["parity"]]
+    rows = [
+        Row(p["name"], 0, 0, 0, 0.0, p["atol"], p["rtol"], p.get("allow_nonfinite", False))
+        for p in proof["check"]["parity"]
+    ]
     reference = proof["loaded"]["reference"]
     sets = sets_of(proof)
     if not sets or not rows:
@@ -141,14 +146,17 @@ def add(row: Row, wanted: Any, found: Any) -> Row:
     if wanted.shape != found.shape or wanted.dtype != found.dtype:
         agree, largest = np.zeros(max(wanted.size, 1), bool), float("inf")
     else:
-        target = wanted.astype(np.float64)
+        target, given = wanted.astype(np.float64), found.astype(np.float64)
+        same = np.isnan(target) & np.isnan(given) | (target == given) & ~np.isfinite(target)
+        same &= row.nonfinite
         with np.errstate(invalid="ignore"):
-            difference = np.asarray(np.abs(found.astype(np.float64) - target))
+            difference = np.asarray(np.abs(given - target))
             allowed = row.atol + row.rtol * np.abs(target)
         difference[~np.isfinite(difference)] = np.inf
+        difference[same] = 0.0
         largest = float(np.max(difference, initial=0.0))
-        if wanted.dtype.kind == "f":
-            agree = np.asarray(np.isfinite(target) & (difference <= allowed))
+        if wanted.dtype.kind == "f" or row.atol or row.rtol:
+            agree = np.asarray(same | np.isfinite(target) & (difference <= allowed))
         else:
             agree = np.asarray(wanted == found)
     return row._replace(

@@ -9,6 +9,7 @@ from onnxproof.divergence.rows import divergence_lines
 from onnxproof.grid import label
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
+from onnxproof.parity_table import noise_line, parity_table
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
@@ -19,7 +20,6 @@ from onnxproof.records import (
     Loaded,
     Metric,
     OperatorReport,
-    OutputParity,
     Proof,
     Reference,
     Registration,
@@ -38,7 +38,8 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         "## Verdicts",
         _verdicts(proof.check),
         "## Parity with PyTorch",
-        _parity(proof.check.parity),
+        parity_table(proof.check.parity),
+        *noise_line(proof.loaded.reference),
         *_metric(proof.check.metric),
         "## Shapes",
         _shapes(proof.spec.dims, proof.loaded.reference),
@@ -59,7 +60,7 @@ def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:
     for attempt in ladder.attempts:
         if attempt.check is not None and not attempt.check.proven:
             parts += [f"## Verdicts on {attempt.label}", _verdicts(attempt.check)]
-            parts += [_parity(attempt.check.parity)] if attempt.check.parity else []
+            parts += [parity_table(attempt.check.parity)] if attempt.check.parity else []
     covered = [point for point in loaded.reference.points if point.sets]
     return join(
         f"# {name}: refused, nothing is registered",
@@ -167,24 +168,6 @@ def _verdicts(check: CheckResult) -> str:
     return table(
         ("verdict", "outcome", "reason"),
         [(each.name, each.outcome, each.reason) for each in check.verdicts],
-    )
-
-
-def _parity(parity: Sequence[OutputParity]) -> str:
-    return table(
-        ("output", "dtype", "largest difference", "relative", "beyond tolerance", "atol", "rtol"),
-        [
-            (
-                each.name,
-                each.dtype,
-                f"{each.max_abs_diff:.3g}",
-                f"{each.max_rel_diff:.3g}",
-                f"{each.mismatched} of {each.elements}",
-                f"{each.atol:.3g}",
-                f"{each.rtol:.3g}",
-            )
-            for each in parity
-        ],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +42,26 @@ class Session:
         """Outputs by name; arrays of ``feed`` that the graph does not take are left out."""
         return dict(zip(self.outputs, self.prepare(feed)(), strict=True))
 
+    def kernels_of_a_run(self, feed: Feed) -> dict[str, int]:
+        """How often each operator runs, as ONNX Runtime has rewritten the graph.
+
+        The body of a loop counts once for each turn. To be asked first, and once: a profile holds
+        all runs since the session was opened with one, and this ends it.
+        """
+        try:
+            self.run(feed)
+        finally:
+            path = Path(self._session.end_profiling())
+            events = json.loads(path.read_text(encoding="utf-8"))
+            path.unlink()
+        return dict(
+            Counter(
+                event["args"]["op_name"]
+                for event in events
+                if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+            )
+        )
+
     def prepare(self, feed: Feed) -> Callable[[], list[np.ndarray]]:
         """A call of the model on ``feed`` with nothing in it but ONNX Runtime's own work."""
         taken = {name: feed[name] for name in self.inputs}
@@ -54,6 +76,7 @@ def open_session(
     threads: int | None = None,
     libraries: Sequence[str] = (),
     optimisation: Optimisation = "all",
+    profile: Path | None = None,
 ) -> Session:
     """A session on exactly ``provider``.
 
@@ -64,6 +87,7 @@ def open_session(
         threads: Of one operator (intra-op), with one operator at a time; None is the default.
         libraries: Files with operators that ONNX Runtime has not itself.
         optimisation: Level of ONNX Runtime's graph optimisations.
+        profile: Folder for what ``kernels_of_a_run`` reads; None takes no profile.
 
     Raises:
         BenchmarkError: ONNX Runtime would have run the model elsewhere.
@@ -76,19 +100,7 @@ def open_session(
             f"{', '.join(available)}; install the build that has it, or drop it from "
             "benchmark.providers"
         )
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[optimisation])
-    settings.graph_optimization_level = level
-    if threads is not None:
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        # Idle threads spin on and take the cores from whoever is timed next: PyTorch on two threads
-        # was 1.5 to 40 times slower after a turn of ONNX Runtime (measured 2026-11).
-        settings.add_session_config_entry("session.force_spinning_stop", "1")
-    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    for library in libraries:
-        settings.register_custom_ops_library(library)
+    settings = _settings(threads, libraries, optimisation, profile)
     chosen = [(provider, dict(options or {}))]
     session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
     # ONNX Runtime falls back to the CPU without raising (microsoft/onnxruntime#23372), so ask it.
@@ -104,6 +116,31 @@ def open_session(
             f"{', '.join(sorted(used))}"
         )
     return Session(session)
+
+
+def _settings(
+    threads: int | None, libraries: Sequence[str], optimisation: Optimisation, profile: Path | None
+) -> onnxruntime.SessionOptions:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    if profile is not None:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(profile / "profile")
+    settings.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, _LEVELS[optimisation]
+    )
+    if threads is not None:
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        # Idle threads spin on and take the cores from whoever is timed next: PyTorch on two threads
+        # was 1.5 to 40 times slower after a turn of ONNX Runtime (measured 2026-11).
+        settings.add_session_config_entry("session.force_spinning_stop", "1")
+    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    for library in libraries:
+        settings.register_custom_ops_library(library)
+    return settings
 
 
 def _used_providers(session: onnxruntime.InferenceSession) -> set[str]:

@@ -55,4 +55,4 @@ class Does(nn.Module):
 
 def write_reference(folder: Path, module: nn.Module, **sections: Any) -> Reference:
     """What the load stage saves of a module that a test made itself."""
-    return ReferenceWriter(source_of(module, **sections), work_in(folder)).write()
+    return ReferenceWriter(source_of(module, **sections), work_in(folder, folder)).write()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.dataset import ROWS_AT_A_TIME, measure_metric, rows_in
+from onnxproof.dataset import ROWS_AT_A_TIME, first_rows, measure_metric, rows_in, sizes_of
 from onnxproof.errors import BadInput, SourceError, SpecError
 from onnxproof.inputs import Feed
 from onnxproof.spec import Spec
@@ -126,7 +126,7 @@ def test_rows_that_the_spec_cannot_take_are_refused(
         ({"y": LABELS[:9]}, "dataset rows.npz needs one row of every input for each label"),
         ({"y": LABELS[:0], "pixels": PIXELS[:0]}, "needs one row of every input for each label"),
         ({"y": LABELS[:, None]}, "'y' is int64 of rank 2; top1 needs one class number a row"),
-        ({"y": np.array(3)}, "'y' is int64 of rank 0; top1 needs one class number a row"),
+        ({"y": np.array(3)}, "dataset array 'y' has no rows"),
         ({"y": LABELS / 2}, "'y' is float64 of rank 1; top1 needs one class number a row"),
     ],
     ids=["too few", "none", "a column", "one number", "fractions"],
@@ -142,10 +142,12 @@ def test_an_output_that_is_no_row_of_scores_is_refused(tmp_path: Path) -> None:
     save(tmp_path)
     work = work_in(tmp_path, tmp_path)
     with pytest.raises(SpecError) as caught:
-        measure_metric(spec_with_rows(), work, lambda feed: {"hidden": np.zeros((4, 7, 3))})
+        measure_metric(
+            spec_with_rows(), work, lambda feed: {"hidden": np.zeros((rows_in(feed), 7, 3))}
+        )
     assert str(caught.value) == (
         "top1 needs an output of the shape [rows, classes], and 'hidden', the first, is "
-        "[4, 7, 3] for 4 rows; leave dataset out, or return the scores first"
+        "[10, 7, 3] for 10 rows; leave dataset out, or return the scores first"
     )
 
 
@@ -178,3 +180,34 @@ def test_a_file_that_is_no_npz_is_told(tmp_path: Path, content: str) -> None:
     text = refusal(tmp_path, SourceError)
     assert text.startswith("dataset rows.npz cannot be read as .npz: ")
     assert text.endswith("; write it with np.savez, without Python objects")
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "batches"),
+    [("batch", {"batch": {"max": 8, "example": 3}}, [3, 3, 3]), ("5", {}, [5, 5])],
+)
+def test_the_first_rows_come_as_many_at_a_time_as_at_the_example(
+    tmp_path: Path, shape: str, dims: dict[str, Any], batches: list[int]
+) -> None:
+    save(tmp_path)
+    spec = spec_with_rows(inputs={"x": f"float32[{shape}, 4]"}, dims=dims)
+    feeds = list(first_rows(spec, work_in(tmp_path, tmp_path)))
+    assert [rows_in(feed) for feed in feeds] == batches
+    assert np.array_equal(np.concatenate([feed["x"] for feed in feeds]), PIXELS[: sum(batches)])
+
+
+@pytest.mark.parametrize(
+    ("line", "dims", "sizes"),
+    [
+        ("batch, seq", {"batch": {"max": 8}, "seq": {"max": 4}}, {"batch": 3, "seq": 4}),
+        ("batch, 2*seq", {"batch": {"max": 8}, "seq": {"max": 4}}, None),
+        ("batch, 4", {"batch": {"max": 2}}, None),
+        ("batch, 5", {"batch": {"max": 8}}, None),
+    ],
+    ids=["declared", "not told by a size alone", "beyond the range", "another fixed size"],
+)
+def test_rows_have_the_sizes_of_the_declared_dims_or_none(
+    line: str, dims: dict[str, Any], sizes: dict[str, int] | None
+) -> None:
+    spec = spec_of(inputs={"x": f"float32[{line}]"}, dims=dims)
+    assert sizes_of(spec, {"x": PIXELS[:3]}) == sizes

@@ -91,7 +91,7 @@ def model(tmp_path: Path) -> Outside:
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     module, store = toys.Tied(), external_data.store
     shares: list[bool] = []
-    owned = [each.detach().numpy() for each in module.parameters()]
+    owned: list[np.ndarray] = []
 
     def spy(graph: external_data.Exported, work: Work, name: str) -> Artifact | None:
         shares.extend(
@@ -104,6 +104,8 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         patch.setattr(toys, "tied", lambda: module)
         patch.setattr(external_data, "store", spy)
         model = Outside(tmp_path_factory.mktemp(request.param), tied_spec())
+        module.float()  # the load stage leaves it in float64
+        owned += [each.detach().numpy() for each in module.parameters()]
         return Exported(model, model.export(request.param), shares)
 
 

@@ -133,7 +133,8 @@ def test_nan_is_refused_with_its_place(tmp_path: Path) -> None:
     text = refusal(tmp_path, Nan())
     assert text == (
         "PyTorch itself gives nan in output 'output' at batch=1 (index [0, 0]), so there is "
-        "nothing to compare with; check the weights and the declared input values"
+        "nothing to compare with; check the weights and the declared input values, or set "
+        "outputs.output.nonfinite: allow if it is meant (masked logits)"
     )
     assert ReferenceRefused.exit_code == 4
 

@@ -5,17 +5,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.parity import compare, merge, tolerance_for
-from onnxproof.records import OutputParity
+from onnxproof.parity import MOST, MULTIPLE, Budget, budget_for, compare, merge
+from onnxproof.records import Noise, OutputParity
 from tests.unit.builders import spec_of
 from tests.unit.making import parity_of
 
 OWN = {"atol": 1.0, "rtol": 0.5}
 WHOLE = {"atol": 0.1, "rtol": 0.2}
+NAN, INF = float("nan"), float("inf")
 
 
-def parity(expected: Any, actual: Any, atol: float = 0, rtol: float = 0) -> OutputParity:
-    return compare("y", np.asarray(expected), np.asarray(actual), (atol, rtol), "test_data_set_3")
+def parity(
+    expected: Any, actual: Any, atol: float = 0, rtol: float = 0, *, allow: bool = False
+) -> OutputParity:
+    expected, actual = np.asarray(expected), np.asarray(actual)
+    budget = Budget(atol, rtol, "spec" if expected.dtype.kind == "f" else "exact", allow)
+    return compare("y", expected, actual, budget, "test_data_set_3")
 
 
 def test_equal_arrays_do_not_differ() -> None:
@@ -137,23 +142,113 @@ def test_a_nan_in_any_sample_stays() -> None:
 )
 def test_the_nearest_tolerance_counts(sections: Any, tolerance: Any) -> None:
     expected = [np.array([1, -2], np.float32)]
-    assert list(tolerance_for(spec_of(**sections), "y", expected)) == tolerance
+    assert list(budget_for(spec_of(**sections), "y", expected, None)[:2]) == tolerance
 
 
 @pytest.mark.parametrize(
     ("dtype", "share"), [("float16", 1e-2), ("float32", 1e-4), ("float64", 1e-10)]
 )
-def test_auto_is_a_share_of_the_usual_magnitude_by_dtype(dtype: str, share: float) -> None:
+def test_without_noise_auto_is_a_share_of_the_usual_magnitude_by_dtype(
+    dtype: str, share: float
+) -> None:
     expected = [np.array([magnitude, 0], dtype) for magnitude in (-1, 3, 1000)]
-    assert tolerance_for(spec_of(), "y", expected) == pytest.approx((3 * share, share))
+    budget = budget_for(spec_of(), "y", expected, None)
+    assert budget[:2] == pytest.approx((3 * share, share))
+    assert budget.basis == "dtype"
+
+
+@pytest.mark.parametrize(
+    ("noise", "share"),
+    [(1e-5, MULTIPLE * 1e-5 / 4), (0, 32 * 2**-23), (1e-7, 32 * 2**-23), (1, MOST["float32"])],
+    ids=["a multiple", "no noise at all", "less than rounding", "more than excuses anything"],
+)
+def test_auto_is_a_multiple_of_the_noise_between_two_ends(noise: float, share: float) -> None:
+    expected = [np.array([magnitude, 0], np.float32) for magnitude in (-1, 4, 1000)]
+    measured = Noise(name="y", max_abs=noise, sets=3)
+    budget = budget_for(spec_of(), "y", expected, measured)
+    assert budget[:2] == pytest.approx((4 * share, share))
+    assert budget.basis == "noise"
+
+
+def test_noise_of_float16_has_ends_of_its_own() -> None:
+    expected = [np.array([1, 0], np.float16)]
+    shares = [
+        budget_for(spec_of(), "y", expected, Noise(name="y", max_abs=noise, sets=1)).rtol
+        for noise in (0.0, 5e-4, 1.0)
+    ]
+    assert shares == pytest.approx([4 * 2**-10, MULTIPLE * 5e-4, MOST["float16"]])
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
 @pytest.mark.parametrize("sections", [{}, {"check": {"tolerance": WHOLE}}], ids=["auto", "asked"])
 def test_what_is_no_float_has_no_tolerance(dtype: str, sections: Any) -> None:
-    assert tolerance_for(spec_of(**sections), "y", [np.ones(3, dtype)]) == (0, 0)
+    assert budget_for(spec_of(**sections), "y", [np.ones(3, dtype)], None) == (0, 0, "exact", False)
+
+
+def test_an_integer_output_is_held_to_a_tolerance_of_its_own() -> None:
+    spec = spec_of(outputs={"y": {"tolerance": {"atol": 1, "rtol": 0}}})
+    budget = budget_for(spec, "y", [np.array([3, 200], np.uint8)], None)
+    row = compare("y", np.array([3, 200, 7]), np.array([4, 198, 7]), budget, "test_data_set_0")
+    assert (row.basis, row.mismatched, row.max_abs_diff, row.budget_used) == ("spec", 1, 2, 2)
 
 
 @pytest.mark.parametrize("array", [np.zeros((0, 2), np.float32), np.array(0, np.float32)])
 def test_auto_of_an_output_of_nothing_or_zeros_is_relative_alone(array: Any) -> None:
-    assert tolerance_for(spec_of(), "y", [array]) == (0, 1e-4)
+    assert budget_for(spec_of(), "y", [array], None)[:2] == (0, 1e-4)
+
+
+def test_allowed_nan_and_infinity_pass_where_pytorch_gives_the_same() -> None:
+    row = parity([1.0, NAN, INF, -INF], [1.5, NAN, INF, -INF], atol=1, allow=True)
+    assert (row.mismatched, row.max_abs_diff, row.allow_nonfinite) == (0, 0.5, True)
+    assert row.max_rel_diff == 0.5
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [(NAN, INF), (INF, -INF), (1.0, NAN), (1.0, INF), (NAN, 1.0), (-INF, -3e38)],
+)
+def test_allowed_or_not_another_value_at_a_place_does_not_pass(
+    expected: float, actual: float
+) -> None:
+    row = parity([0.0, expected], [0.0, actual], atol=1e30, rtol=1e30, allow=True)
+    assert (row.mismatched, row.worst_index) == (1, (1,))
+
+
+@pytest.mark.parametrize(("difference", "used"), [(0.0, 0.0), (0.25, 0.5), (1.0, 2.0)])
+def test_the_smallest_budget_that_would_pass_is_told_as_a_share(
+    difference: float, used: float
+) -> None:
+    assert parity([0.0, 4.0], [difference, 4.0], atol=0.5, rtol=0.1).budget_used == used
+
+
+def test_a_difference_without_any_budget_would_pass_none() -> None:
+    assert parity([1], [2]).budget_used == INF
+    assert parity([1], [1]).budget_used == 0
+
+
+def test_ulps_are_counted_where_the_output_is_not_near_zero() -> None:
+    expected = np.array([1.0, 1e-6, 0.5], np.float32)
+    actual = expected + np.array([3 * 2**-23, 1e-7, 2**-24], np.float32)
+    assert parity(expected, actual, atol=1).max_ulp == pytest.approx(3)
+
+
+def test_cosine_and_sqnr_are_of_the_whole_output() -> None:
+    row = parity([3.0, 4.0], [3.0, 4.5], atol=1)
+    assert row.cosine == pytest.approx((9 + 18) / (5 * np.hypot(3, 4.5)))
+    assert row.sqnr_db == pytest.approx(10 * np.log10(25 / 0.25))
+    assert parity([3.0, 4.0], [3.0, 4.0]).sqnr_db is None
+
+
+def test_rows_with_another_best_class_are_counted() -> None:
+    expected = np.array([[1, 2, 3], [3, 2, 1], [0, 5, 4]], np.float32)
+    actual = np.array([[1, 2, 3], [3, 2, 1], [0, 4, 5]], np.float32)
+    row = merge(parity(expected, actual, atol=2), parity(expected, expected))
+    assert (row.rows, row.same_top1) == (6, 5)
+
+
+def test_the_worst_of_the_other_numbers_stays_too() -> None:
+    near = parity([[1.0, 2.0]], [[1.0, 2.0]], atol=1)
+    far = parity([[1.0, 2.0]], [[1.5, 2.0]], atol=1)
+    for row in (merge(near, far), merge(far, near)):
+        assert (row.sqnr_db, row.cosine) == (far.sqnr_db, far.cosine)
+        assert (row.max_ulp, row.budget_used) == (far.max_ulp, far.budget_used)

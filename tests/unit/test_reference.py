@@ -11,6 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from onnxproof import reference
+from onnxproof.agreement import read_set
 from onnxproof.grid import shape_grid
 from onnxproof.inputs import draw
 from onnxproof.reference import ReferenceWriter
@@ -137,3 +138,21 @@ def test_what_a_shrunken_grid_did_not_vary_is_not_told_as_fixed(tmp_path: Path) 
     found = write_reference(tmp_path, Linear(), check={"seconds": 1e-9})
     assert found.inputs[0].shape == ("batch", 4)
     assert found.outputs[0].shape == ("?", "?")
+
+
+def test_rows_of_the_dataset_are_saved_beside_the_drawn_samples(tmp_path: Path) -> None:
+    rows = np.arange(40, dtype=np.float32).reshape(10, 4)
+    np.savez(tmp_path / "rows.npz", pixels=rows, y=np.zeros(10, np.int64))
+    found = write_reference(
+        tmp_path,
+        torch.nn.Linear(4, 3),
+        inputs={"x": "float32[batch, 4]"},
+        dims={"batch": {"max": 8, "example": 3}},
+        dataset={"path": "rows.npz", "inputs": {"x": "pixels"}, "labels": "y"},
+        check={"samples": 2},
+    )
+    *drawn, last = found.points
+    assert {point.values for point in drawn} == {"seeded"}
+    assert (last.values, last.dims, len(last.sets)) == ("dataset", {"batch": 3}, 2)
+    saved = [read_set(tmp_path / name)[0]["x"] for name in last.sets]
+    assert np.array_equal(np.concatenate(saved), rows[:6])

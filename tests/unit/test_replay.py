@@ -249,7 +249,8 @@ def add(wanted: Any, found: Any, dtype: str, atol: float = 0, rtol: float = 0) -
 def test_elements_agree_as_in_the_check(
     wanted: Any, found: Any, dtype: str, mismatched: int, largest: float
 ) -> None:
-    row = add(wanted, found, dtype, atol=0.5, rtol=0.25)
+    atol, rtol = (0.5, 0.25) if dtype == "float32" else (0, 0)
+    row = add(wanted, found, dtype, atol=atol, rtol=rtol)
     assert (row.mismatched, row.max_abs_diff, row.elements) == (
         mismatched,
         largest,
@@ -264,6 +265,26 @@ def test_nan_and_infinity_never_agree(side: str, bad: float, shape: tuple[int, .
     wanted, found = (np.full(shape, bad if side in (mine, "both") else 1.0) for mine in SIDES)
     row = add(wanted, found, "float32", atol=1e30, rtol=1e30)
     assert (row.mismatched, row.max_abs_diff) == (row.elements, float("inf"))
+
+
+def test_an_integer_may_differ_as_far_as_its_proof_allows() -> None:
+    assert add([3, 200, 7], [4, 198, 7], "int64", atol=1).mismatched == 1
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+@pytest.mark.parametrize(
+    ("wanted", "found", "agree"),
+    [
+        ("nan", "nan", True), ("inf", "inf", True), ("-inf", "-inf", True), ("1", "1", True),
+        ("nan", "inf", False), ("inf", "-inf", False), ("1", "nan", False), ("inf", "1", False),
+    ],
+)  # fmt: skip
+def test_where_the_proof_allows_nan_it_agrees_with_itself_alone(
+    wanted: str, found: str, agree: bool, shape: tuple[int, ...]
+) -> None:
+    row = replay.Row("y", 0, 0, 0, 0.0, 1e30, 1e30, True)
+    row = replay.add(row, np.full(shape, float(wanted)), np.full(shape, float(found)))
+    assert bool(row.mismatched) is not agree
 
 
 def test_another_shape_disagrees_also_where_nothing_is_in_it() -> None:

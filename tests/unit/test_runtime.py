@@ -100,3 +100,19 @@ def test_threads_are_those_of_one_operator_that_rest_between_calls(model: Path) 
 
 def options_of(session: Session) -> Any:
     return session._session.get_session_options()
+
+
+def test_kernels_are_those_that_onnxruntime_made_of_the_graph(tmp_path: Path) -> None:
+    work = work_in(tmp_path)
+    text = """
+        <ir_version: 8, opset_import: ["" : 18]>
+        g (float[n, 4] x) => (float[n, 4] y) <float[4, 4] w = {1,0,0,0, 0,1,0,0, 0,0,1,0, 0,0,0,1}>
+        { t = Transpose <perm = [1, 0]> (w)  m = MatMul (x, t)  y = Relu (m) }
+    """
+    path = Path(work.path(save(text, work).model.path))
+    feed = {"x": np.ones((2, 4), np.float32)}
+    written = open_session(path, optimisation="disabled", profile=tmp_path).kernels_of_a_run(feed)
+    assert written == {"Transpose": 1, "MatMul": 1, "Relu": 1}
+    rewritten = open_session(path, profile=tmp_path).kernels_of_a_run(feed)
+    assert rewritten == {"MatMul": 1, "Relu": 1}
+    assert not list(tmp_path.glob("profile*"))

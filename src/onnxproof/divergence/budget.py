@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.parity import AUTO
+from onnxproof.parity import UNKNOWN
 from onnxproof.records import OutputParity
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Budget:
         shares = []
         for each in rows:
             scale = _magnitude(expected[each.name]) if each.name in expected else 0.0
-            if each.mismatched and each.dtype in AUTO and scale:
+            if each.mismatched and each.dtype in UNKNOWN and scale:
                 shares.append(max(each.atol / scale, each.rtol))
         self._share = min(shares, default=None)
 
@@ -70,7 +70,7 @@ class Budget:
             return self._outputs[name]
         if expected.dtype.kind != "f":
             return 0.0, 0.0
-        usual = AUTO[str(expected.dtype)][0]
+        usual = UNKNOWN[str(expected.dtype)]
         share = usual if self._share is None else max(self._share, LEAST_SHARE * usual)
         return share * _magnitude(expected), share
 

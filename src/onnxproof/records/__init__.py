@@ -16,6 +16,7 @@ from onnxproof.records.base import (
 from onnxproof.records.candidate import (
     Attempt,
     Baked,
+    Basis,
     BenchmarkResult,
     Candidate,
     CheckResult,
@@ -40,6 +41,7 @@ from onnxproof.records.reference import (
     GridPoint,
     Loaded,
     Metric,
+    Noise,
     Reference,
     TensorRecord,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Attempt",
     "Baked",
+    "Basis",
     "BenchmarkResult",
     "Candidate",
     "CheckResult",
@@ -59,6 +62,7 @@ __all__ = [
     "Latency",
     "Loaded",
     "Metric",
+    "Noise",
     "Operator",
     "OperatorPlace",
     "OperatorReport",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from onnxproof.artifact import Artifact
 from onnxproof.records.base import Difference, Outcome, Record, Verdict
 from onnxproof.records.divergence import Divergence
@@ -63,6 +65,10 @@ class Candidate(Record):
         return all(each.unchanged(folder) for each in self.files)
 
 
+Basis = Literal["noise", "dtype", "spec", "exact"]
+"""What a budget was made from: PyTorch's noise, a constant of the dtype, the spec; or none."""
+
+
 class OutputParity(Record):
     """Largest disagreement between PyTorch and ONNX Runtime for one output, over all samples."""
 
@@ -71,10 +77,20 @@ class OutputParity(Record):
     samples: int
     max_abs_diff: Difference
     max_rel_diff: Difference
+    max_ulp: Difference | None = None  # of float outputs
+    cosine: float | None = None  # the least of a sample
+    sqnr_db: Difference | None = None  # likewise; None where nothing differs
     mismatched: int  # elements with |onnx - torch| > atol + rtol * |torch|
     elements: int
+    rows: int | None = None  # of float outputs with an axis to choose along, such as logits
+    same_top1: int | None = None  # rows whose largest element is at the same place
     atol: float
     rtol: float
+    basis: Basis = "dtype"
+    budget_used: Difference | None = (
+        None  # the smallest budget that would pass, as a share of this one
+    )
+    allow_nonfinite: bool = False  # NaN and infinity pass where PyTorch gives the same
     worst_set: str  # the test_data_set of max_abs_diff
     worst_index: tuple[int, ...]
 
@@ -88,6 +104,7 @@ class CheckResult(Record):
     verdicts: tuple[Verdict, ...]
     parity: tuple[OutputParity, ...] = ()
     metric: Metric | None = None
+    kernels: dict[str, int] = Field(default_factory=dict)  # by operator, as ONNX Runtime ran them
     seconds: float
 
     @property

@@ -21,12 +21,13 @@ class TensorRecord(Record):
 
 
 class GridPoint(Record):
-    """One shape that the reference covers, or does not and why."""
+    """One shape that the reference covers, or does not and why; or rows of the dataset."""
 
     dims: dict[str, int]
     outcome: Outcome
     reason: str = ""
     sets: tuple[str, ...] = ()  # folders below the reference, e.g. "test_data_set_0"
+    values: Literal["seeded", "dataset"] = "seeded"
 
 
 class Metric(Record):
@@ -36,6 +37,15 @@ class Metric(Record):
     rows: int
     pytorch: float
     onnx: float | None = None
+    better: Literal["higher", "lower"] = "higher"
+
+
+class Noise(Record):
+    """How far PyTorch's output lies from what it gives in float64, over the same samples."""
+
+    name: str
+    max_abs: float
+    sets: int
 
 
 class Reference(Record):
@@ -49,6 +59,8 @@ class Reference(Record):
     size_bytes: int
     digest: str  # over all files' digests, in order
     metric: Metric | None = None
+    noise: tuple[Noise, ...] = ()  # of float outputs; empty where it could not be measured
+    noise_missing: str = ""  # why
 
 
 class Loaded(Record):

@@ -31,6 +31,10 @@ class OutputSpec(Section):
     """A named output, in the order in which ``forward`` returns them."""
 
     tolerance: Tolerance | Literal["auto"] = "auto"
+    nonfinite: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="allow: NaN and infinity pass where PyTorch gives the same, at the same place.",
+    )
 
 
 class Dataset(Section):
@@ -39,7 +43,25 @@ class Dataset(Section):
     path: str = Field(description=".npz file")
     inputs: dict[str, str] = Field(min_length=1, description="Input name to array name.")
     labels: str
-    metric: Literal["top1"] = "top1"
+    metric: (
+        Literal["top1", "f1", "mse", "spearman"] | Annotated[str, Field(pattern=REFERENCE_PATTERN)]
+    ) = Field(
+        default="top1",
+        description="f1 is the mean over classes; or module:callable of outputs and labels.",
+    )
+    better: Literal["higher", "lower"] | None = Field(
+        default=None, description="Which scores; lower for mse, higher for all others."
+    )
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a lower score of the ONNX model is a drop."""
+        return self.metric != "mse" if self.better is None else self.better == "higher"
+
+    @property
+    def modules(self) -> set[str]:
+        """The module of a metric of one's own."""
+        return {self.metric.partition(":")[0]} if ":" in self.metric else set()
 
 
 class Translation(Section):
