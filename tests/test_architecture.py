@@ -25,7 +25,7 @@ STAGES = {
 TORCH_SIDE = {
     "baseline", "chance", "checkpoint", "dynamo", "eager", "exported_program", "factory", "flat",
     "guesses", "habits", "mlflow_model", "module", "noise", "program", "reference", "remedies",
-    "script_file", "torchscript", "translations",
+    "script_file", "state", "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60

@@ -200,3 +200,31 @@ class InDouble(nn.Module):
 
 def in_double() -> nn.Module:
     return InDouble()
+
+
+class Words(nn.Module):
+    """Two tables of a thousand rows, of which tokens below 10 touch ten, and two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.other = nn.Embedding(1000, 32), nn.Embedding(1000, 32)
+        self.up, self.down = nn.Linear(32, 64), nn.Linear(64, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.down(self.up(self.embed(x) - self.other(x)).relu())
+        return result
+
+
+def words() -> nn.Module:
+    return Words()
+
+
+def folds() -> nn.Module:
+    """Convolutions with batch norms that have something to fold."""
+    norms = [nn.BatchNorm1d(16), nn.BatchNorm1d(16)]
+    for norm in norms:
+        for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            assert part is not None
+            nn.init.uniform_(part, 0.5, 1.5)
+    first, last = nn.Conv1d(4, 16, 8, padding=7), nn.ConvTranspose1d(16, 16, 3)
+    return nn.Sequential(nn.Unflatten(1, (4, 1)), first, norms[0], last, norms[1], nn.Flatten())

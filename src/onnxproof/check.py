@@ -15,6 +15,7 @@ from onnxproof.operators.places import without_folders
 from onnxproof.records import (
     Candidate,
     CheckResult,
+    Ledger,
     Loaded,
     Metric,
     OutputParity,
@@ -26,7 +27,9 @@ from onnxproof.spec import Spec
 if TYPE_CHECKING:
     from onnxproof.runtime import Session
 
-VERDICTS = ("bytes", "structure", "contract", "session", "parity", "parity_unoptimized")
+VERDICTS = (
+    "bytes", "structure", "contract", "weights", "session", "parity", "parity_unoptimized",
+)  # fmt: skip
 """In this order, with ``metric`` after ``parity``; after a failure the rest is ``not_reached``.
 
 Both parities are asked for, also when one failed: consumers run the optimized graph, and the other
@@ -75,6 +78,7 @@ def check_in_child(request: CheckRequest) -> CheckResult:
         sha256=request.candidate.model.sha256,
         weights_sha256=weights.sha256 if (weights := request.candidate.weights) else None,
         verdicts=tuple(verdicts[name] for name in wanted),
+        ledger=checker.ledger,
         parity=checker.parity,
         metric=checker.metric,
         kernels=checker.kernels,
@@ -86,12 +90,13 @@ class _Checker:
     def __init__(self, request: CheckRequest) -> None:
         self.spec, self.work, self.loaded, self.candidate = request
         self.path = Path(self.work.path(self.candidate.model.path))
+        self.ledger: Ledger | None = None
         self.parity: tuple[OutputParity, ...] = ()
         self.metric: Metric | None = None
         self.kernels: dict[str, int] = {}
 
     def verdicts(self) -> Iterator[Verdict]:
-        for ask in (self._bytes, self._structure, self._contract):
+        for ask in (self._bytes, self._structure, self._contract, self._weights):
             yield (verdict := ask())
             if verdict.outcome != "passed":
                 return
@@ -134,6 +139,12 @@ class _Checker:
 
         model = onnx.load(self.path, load_external_data=False)
         return check_contract(model.graph, self.loaded.reference)
+
+    def _weights(self) -> Verdict:
+        from onnxproof.ledger import check_weights
+
+        verdict, self.ledger = check_weights(self.work, self.candidate)
+        return verdict
 
     def _open(self, name: str) -> tuple[Session | None, Verdict]:
         from onnxproof.runtime import open_session

@@ -53,6 +53,8 @@ _AGAINST_BAKING: Final[dict[Strategy, str]] = {
 _AGAINST_VERDICTS: Final = {
     "structure": "another strategy or export.opset may give a graph that is sound",
     "contract": "name inputs and outputs as forward has them, and declare sizes as it needs them",
+    "weights": "the file does not hold the module's numbers: let each build of the module give the "
+    "same ones, or take another strategy",
     "session": "another strategy or a lower export.opset may use operators that this ONNX Runtime "
     "has",
     "parity": "another strategy may be right; widen check.tolerance only where a difference of "

@@ -52,11 +52,13 @@ def build_reference(request: LoadRequest) -> Loaded:
     from onnxproof.module import build_module, state_digest
     from onnxproof.noise import measure_noise
     from onnxproof.reference import ReferenceWriter, run
+    from onnxproof.state import StateWriter
 
     spec, work = request
     start = time.monotonic()
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.model)
+    state = StateWriter(source.model)
     refuse_chance(source)
     writer = ReferenceWriter(source, work)
     metric = None
@@ -70,6 +72,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     began = time.monotonic()
     reference = writer.write(metric)
     habits = watch(source)
+    state.write(work)
     parameters = sum(each.numel() for each in source.module.parameters())
     floor = measure_noise(source, work, reference, weights_bytes, time.monotonic() - began)
     noted = {"noise": floor.noise, "noise_missing": floor.missing}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import numpy_helper, parser
+from torch import nn
 
 from onnxproof.artifact import Artifact
 from onnxproof.export import ExportRequest, export_in_child
@@ -30,6 +31,7 @@ from onnxproof.records import (
     Work,
 )
 from onnxproof.spec import Spec, Strategy
+from onnxproof.state import StateWriter
 
 DIGEST = "5" * 64
 AFFINE = """
@@ -82,8 +84,9 @@ def save(
 def save_reference(work: Work, *sets: tuple[Feed, Feed], dims: tuple[str, ...] = ()) -> Loaded:
     """Inputs and outputs as the load stage leaves them; axis 0 of each tensor is ``batch``.
 
-    ``dims`` names the tensors whose first size does not vary.
+    ``dims`` names the tensors whose first size does not vary. The module has no weights.
     """
+    StateWriter(nn.Identity()).write(work)
     for number, (inputs, outputs) in enumerate(sets):
         folder = Path(work.path(f"test_data_set_{number}"))
         folder.mkdir(parents=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxproof.check import CheckRequest, check_in_child
+from onnxproof.check import VERDICTS, CheckRequest, check_in_child
 from onnxproof.hints import against_refusal
 from onnxproof.records import Attempt, Baked, Candidate, CheckResult, Verdict
 from onnxproof.spec import Strategy
@@ -65,7 +65,7 @@ def refused(name: str, reason: str) -> CheckResult:
     return CheckResult(candidate="trace", sha256="5" * 64, verdicts=(verdict,), seconds=0)
 
 
-@pytest.mark.parametrize("name", ["structure", "contract", "session", "parity", "metric"])
+@pytest.mark.parametrize("name", [*VERDICTS[1:], "metric"])
 def test_each_verdict_that_fails_has_a_hint(name: str) -> None:
     where, hint = against_refusal(candidate_of("trace"), refused(name, "no"))
     assert where == ""

@@ -22,7 +22,9 @@ from tests.unit.making import (
     save_reference,
 )
 
-ORDER = ["bytes", "structure", "contract", "session", "parity", "parity_unoptimized"]
+ORDER = [
+    "bytes", "structure", "contract", "weights", "session", "parity", "parity_unoptimized",
+]  # fmt: skip
 
 
 @pytest.fixture

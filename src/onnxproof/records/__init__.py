@@ -28,6 +28,7 @@ from onnxproof.records.candidate import (
     label_of,
 )
 from onnxproof.records.divergence import Divergence
+from onnxproof.records.ledger import Ledger, LedgerEntry
 from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
 from onnxproof.records.proof import (
     SCHEMA_VERSION,
@@ -60,6 +61,8 @@ __all__ = [
     "GridPoint",
     "Ladder",
     "Latency",
+    "Ledger",
+    "LedgerEntry",
     "Loaded",
     "Metric",
     "Noise",

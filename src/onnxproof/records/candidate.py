@@ -10,6 +10,7 @@ from pydantic import Field
 from onnxproof.artifact import Artifact
 from onnxproof.records.base import Difference, Outcome, Record, Verdict
 from onnxproof.records.divergence import Divergence
+from onnxproof.records.ledger import Ledger
 from onnxproof.records.reference import Metric
 from onnxproof.spec import Strategy
 
@@ -102,6 +103,7 @@ class CheckResult(Record):
     sha256: str  # of the file that was checked
     weights_sha256: str | None = None  # of its external data
     verdicts: tuple[Verdict, ...]
+    ledger: Ledger | None = None  # None where the check did not get there
     parity: tuple[OutputParity, ...] = ()
     metric: Metric | None = None
     kernels: dict[str, int] = Field(default_factory=dict)  # by operator, as ONNX Runtime ran them
