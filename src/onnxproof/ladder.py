@@ -5,11 +5,12 @@ The flow hands it tasks, the library hands it plain functions; the order is writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NoReturn, Protocol
 
 from onnxproof.choice import choose
 from onnxproof.errors import CheckError, ExportError, ProofRefused, StageError
+from onnxproof.guard import less_fused, worse_file
 from onnxproof.hints import against_refusal
 from onnxproof.records import (
     Attempt,
@@ -24,10 +25,11 @@ from onnxproof.records import (
 from onnxproof.spec import Spec, Strategy
 
 SIMPLIFIERS: Final[dict[Literal["first", "fastest"], tuple[Simplifier, ...]]] = {
-    "first": ("onnxsim",),
+    "first": ("onnxsim", "onnxslim"),
     "fastest": ("onnxsim", "onnxslim", "rewrite"),
 }
-"""What is made of each plain graph, by ``export.search``."""
+"""What is made of each plain graph, by ``export.search``; ``first`` takes the first that holds."""
+_NOT_PROVEN: Final = "the plain graph is not proven"
 PARITY: Final = ("parity", "parity_unoptimized")
 """Verdicts after which it is worth asking where the graph goes wrong."""
 
@@ -60,29 +62,82 @@ def climb(spec: Spec, stages: Stages) -> Ladder:
     where the declared source gave nothing; ``fastest`` proves all, and takes the fastest beyond
     noise. When nothing is proven, ``chosen`` is None and every attempt has its reason.
     """
+    return _fastest(spec, stages) if spec.export.search == "fastest" else _first(spec, stages)
+
+
+def _first(spec: Spec, stages: Stages) -> Ladder:
     attempts: list[Attempt] = []
-    kept: list[Candidate] = []
+    ladder = Ladder(attempts=())
     for variant in ("", *spec.source.variants):
         for strategy in spec.export.strategies:
-            if kept and spec.export.search == "first":
+            if ladder.chosen is not None:
                 label = label_of(strategy, variant=variant)
-                reason = f"{kept[0].label} was proven first"
+                reason = f"{ladder.chosen.label} was proven first"
                 attempts.append(Attempt(label=label, outcome="not_reached", reason=reason))
                 continue
-            rungs = list(_try(strategy, variant, stages, spec))
-            attempts += rungs
-            proven = [each.candidate for each in rungs if each.candidate and _is_proven(each)]
-            kept += proven if spec.export.search == "fastest" else proven[-1:]
+            plain = _plain(strategy, variant, stages)
+            ladder = _guarded(plain, strategy, variant, stages, spec)
+            attempts += ladder.attempts
+    return ladder.model_copy(update={"attempts": tuple(attempts)})
+
+
+def _guarded(
+    plain: Attempt, strategy: Strategy, variant: str, stages: Stages, spec: Spec
+) -> Ladder:
+    """The first simplifier whose graph is proven and not slower beyond noise, else the plain."""
+    attempts, settled = [plain], ""
+    chosen, benchmark = plain.candidate, None
+    for simplifier in SIMPLIFIERS["first"] if plain.check else ():
+        if settled or not _is_proven(plain):
+            label = label_of(strategy, simplifier, variant)
+            reason = settled or _NOT_PROVEN
+            attempts.append(Attempt(label=label, outcome="not_reached", reason=reason))
+            continue
+        rung = _simplified(plain, simplifier, stages, spec)
+        attempts.append(rung)
+        if plain.candidate and rung.candidate and _is_proven(rung):
+            benchmark = stages.benchmark((plain.candidate, rung.candidate))
+            chosen, reasons = choose((plain.candidate, rung.candidate), benchmark.ratios)
+            attempts = _told_apart(attempts, reasons)
+            slower = {each.contender for each in benchmark.ratios if each.low > 1}
+            settled = "" if rung.label in slower else f"{chosen.label} stands"
+    if chosen is None or not _is_proven(plain):
+        return Ladder(attempts=tuple(attempts))
+    benchmark = benchmark or stages.benchmark((chosen,))
+    return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+
+
+def _fastest(spec: Spec, stages: Stages) -> Ladder:
+    attempts: list[Attempt] = []
+    for variant in ("", *spec.source.variants):
+        for strategy in spec.export.strategies:
+            plain = _plain(strategy, variant, stages)
+            attempts.append(plain)
+            for simplifier in SIMPLIFIERS["fastest"] if plain.check else ():
+                if _is_proven(plain):
+                    attempts.append(_simplified(plain, simplifier, stages, spec))
+                else:
+                    label = label_of(strategy, simplifier, variant)
+                    reached = Attempt(label=label, outcome="not_reached", reason=_NOT_PROVEN)
+                    attempts.append(reached)
+    kept = [each.candidate for each in attempts if each.candidate and _is_proven(each)]
     if not kept:
         return Ladder(attempts=tuple(attempts))
     benchmark = stages.benchmark(tuple(kept))
     chosen, reasons = choose(kept, benchmark.ratios)
-    for index, rung in enumerate(attempts):
-        reason = reasons.get(rung.label, rung.reason)
-        attempts[index] = rung.model_copy(
-            update={"chosen": rung.candidate == chosen, "reason": reason}
-        )
-    return Ladder(attempts=tuple(attempts), chosen=chosen, benchmark=benchmark)
+    attempts = _told_apart(attempts, reasons)
+    return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+
+
+def _told_apart(attempts: Sequence[Attempt], reasons: Mapping[str, str]) -> list[Attempt]:
+    return [
+        each.model_copy(update={"reason": reasons.get(each.label, each.reason)})
+        for each in attempts
+    ]
+
+
+def _marked(attempts: Sequence[Attempt], chosen: Candidate) -> tuple[Attempt, ...]:
+    return tuple(each.model_copy(update={"chosen": each.candidate == chosen}) for each in attempts)
 
 
 def refuse(ladder: Ladder) -> NoReturn:
@@ -118,56 +173,39 @@ def _told(rung: Attempt) -> str:
     return f"{rung.label}: {rung.reason}{where}; {sentence}{alone}"
 
 
-def _try(strategy: Strategy, variant: str, stages: Stages, spec: Spec) -> Iterator[Attempt]:
-    """The plain graph of one strategy, then what each simplifier makes of it."""
+def _plain(strategy: Strategy, variant: str, stages: Stages) -> Attempt:
+    """The graph of one strategy as it came out."""
     plain = None
     try:
         plain = stages.export(strategy, variant)
         verdict = stages.check(plain)
     except StageError as error:
-        label = label_of(strategy, variant=variant)
-        yield _failed(label, error, plain)
-        return
-    yield _attempt(plain, verdict, stages)
-    for simplifier in SIMPLIFIERS[spec.export.search]:
-        if verdict.proven:
-            yield _simplified(plain, simplifier, stages, spec)
-        else:
-            label = label_of(strategy, simplifier, variant)
-            reason = "the plain graph is not proven"
-            yield Attempt(label=label, outcome="not_reached", reason=reason)
+        return _failed(label_of(strategy, variant=variant), error, plain)
+    return _attempt(plain, verdict, stages)
 
 
-def _simplified(plain: Candidate, simplifier: Simplifier, stages: Stages, spec: Spec) -> Attempt:
-    label = label_of(plain.strategy, simplifier, plain.variant)
+def _simplified(plain: Attempt, simplifier: Simplifier, stages: Stages, spec: Spec) -> Attempt:
+    assert plain.candidate is not None
+    assert plain.check is not None
+    label = label_of(plain.candidate.strategy, simplifier, plain.candidate.variant)
     candidate = None
     try:
-        candidate = stages.simplify(plain, simplifier)
-        if worse := _worse(candidate, plain, spec):
+        candidate = stages.simplify(plain.candidate, simplifier)
+        if worse := worse_file(candidate, plain.candidate, spec):
             # It would not be taken if it were proven, so nobody waits for its check.
             return Attempt(label=label, outcome="not_reached", reason=worse, candidate=candidate)
         verdict = stages.check(candidate)
     except StageError as error:
         return _failed(label, error, candidate)
-    return _attempt(candidate, verdict, stages, plain)
-
-
-def _worse(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
-    """Why a simplified graph is not taken even if it is right; empty when it may be."""
-    if simplified.model.sha256 == plain.model.sha256:
-        return f"{simplified.simplifier} found nothing to change"
-    before, after = plain.size_bytes, simplified.size_bytes
-    allowed = spec.gates.max_size_growth
-    if after > before * (1 + allowed):
-        # Both sizes, since a share of a tiny file is a large number about nothing.
-        return f"the file grew from {before} to {after} bytes (gates.max_size_growth = {allowed:g})"
-    if simplified.nodes > plain.nodes and spec.export.search == "first":  # fastest measures them
-        return f"it has {simplified.nodes} nodes, the plain graph {plain.nodes}"
-    return ""
+    attempt = _attempt(candidate, verdict, stages, plain.candidate)
+    measured = spec.export.search == "fastest"
+    if _is_proven(attempt) and not measured and (lost := less_fused(verdict, plain.check)):
+        return attempt.model_copy(update={"outcome": "skipped", "reason": lost})
+    return attempt
 
 
 def _is_proven(attempt: Attempt) -> bool:
-    return attempt.check is not None and attempt.check.proven
+    return attempt.outcome == "passed"
 
 
 def _failed(label: str, error: StageError, candidate: Candidate | None) -> Attempt:

@@ -33,14 +33,17 @@ class Stages:
         nodes: dict[str, int] | None = None,
         digests: dict[str, str] | None = None,
         ratios: tuple[Ratio, ...] = (),
+        slower: tuple[str, ...] = (),
+        kernels: dict[str, dict[str, int]] | None = None,
     ) -> None:
         self.broken, self.wrong, self.unchecked = broken or {}, wrong or {}, unchecked or {}
         self.sizes, self.nodes, self.ratios = sizes or {}, nodes or {}, ratios
-        self.digests = digests or {}
+        self.digests, self.slower, self.kernels = digests or {}, slower, kernels or {}
         self.calls: list[str] = []
         self.localised: list[tuple[str, str]] = []
         self.divergence = Divergence(against="", reason="could not be localised: it was not tried")
         self.timed: list[str] = []
+        self.rounds: list[list[str]] = []
 
     def export(self, strategy: Strategy, variant: str = "") -> Candidate:
         return self._make(candidate_of(strategy, variant=variant), "export")
@@ -53,7 +56,8 @@ class Stages:
         self.calls.append(f"check {candidate.label}")
         if candidate.label in self.unchecked:
             raise self.unchecked[candidate.label]
-        return verdicts_on(candidate, self.wrong.get(candidate.label, ""))
+        verdicts = verdicts_on(candidate, self.wrong.get(candidate.label, ""))
+        return verdicts.model_copy(update={"kernels": self.kernels.get(candidate.label, {})})
 
     def localise(
         self, candidate: Candidate, check: CheckResult, plain: Candidate | None
@@ -64,8 +68,15 @@ class Stages:
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         self.timed = [each.label for each in candidates]
+        self.rounds.append(self.timed)
         timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
-        return timed.model_copy(update={"ratios": self.ratios})
+        first = self.timed[0]
+        shown = tuple(
+            Ratio(contender=each, over=first, ratio=1.2, low=1.1, high=1.3, rounds=40)
+            for each in self.timed
+            if each in self.slower
+        )
+        return timed.model_copy(update={"ratios": self.ratios or shown})
 
     def _make(self, candidate: Candidate, stage: str) -> Candidate:
         label = candidate.label

@@ -13,18 +13,22 @@ from tests.unit.builders import spec_of
 from tests.unit.making import DIGEST
 from tests.unit.rungs import Stages, asked, chosen, rung, rungs
 
+LOST = "fewer than there: SkipLayerNormalization 0 for 12"
+UNCOMPARED = "nothing was compared, and it has the fewest nodes"
+
 
 def test_first_stops_at_the_first_strategy_that_is_proven() -> None:
     stages = Stages()
     ladder = climb(asked(), stages)
     assert rungs(ladder) == [
         ("dynamo", "passed", "proven"),
-        ("dynamo+onnxsim", "passed", "proven"),
+        ("dynamo+onnxsim", "passed", f"proven; {UNCOMPARED}"),
+        ("dynamo+onnxslim", "not_reached", "dynamo+onnxsim stands"),
         ("trace", "not_reached", "dynamo+onnxsim was proven first"),
         ("script", "not_reached", "dynamo+onnxsim was proven first"),
     ]
     assert chosen(ladder) == "dynamo+onnxsim"
-    assert stages.timed == ["dynamo+onnxsim"]
+    assert stages.rounds == [["dynamo", "dynamo+onnxsim"]]
     assert stages.calls == [
         "export dynamo",
         "check dynamo",
@@ -34,7 +38,8 @@ def test_first_stops_at_the_first_strategy_that_is_proven() -> None:
 
 
 def test_the_verdicts_of_the_ladder_are_those_on_the_chosen_candidate() -> None:
-    ladder = climb(asked(), Stages(wrong={"dynamo+onnxsim": "off"}))
+    wrong = {"dynamo+onnxsim": "off", "dynamo+onnxslim": "off"}
+    ladder = climb(asked(), Stages(wrong=wrong))
     assert ladder.check is not None
     assert ladder.check.candidate == "dynamo"
     assert ladder.check.proven
@@ -44,7 +49,12 @@ def test_strategies_are_tried_in_the_order_of_the_spec() -> None:
     stages = Stages()
     ladder = climb(spec_of(export={"strategies": ["script", "dynamo"]}), stages)
     assert stages.calls[0] == "export script"
-    assert [each.label for each in ladder.attempts] == ["script", "script+onnxsim", "dynamo"]
+    assert [each.label for each in ladder.attempts] == [
+        "script",
+        "script+onnxsim",
+        "script+onnxslim",
+        "dynamo",
+    ]
 
 
 def test_a_strategy_that_fails_keeps_its_reason_and_the_next_one_is_tried() -> None:
@@ -77,8 +87,10 @@ def test_a_graph_that_fails_parity_is_localised_and_no_other() -> None:
     assert found == {
         "dynamo": True,
         "dynamo+onnxsim": False,
+        "dynamo+onnxslim": False,
         "trace": False,
         "trace+onnxsim": True,
+        "trace+onnxslim": False,
         "script": False,
     }
 
@@ -139,15 +151,60 @@ def test_a_verdict_is_the_same_where_nothing_could_be_localised() -> None:
     ],
     ids=["wrong", "crashed", "not checked", "more nodes", "larger"],
 )
-def test_the_plain_graph_stands_where_the_simplified_one_is_no_better(
+def test_the_next_simplifier_is_tried_where_the_first_gave_nothing_better(
     stages: Callable[[], Stages], outcome: str, reason: str
 ) -> None:
     ladder = climb(asked(), stages())
-    assert chosen(ladder) == "dynamo"
-    assert rungs(ladder)[:2] == [
+    assert chosen(ladder) == "dynamo+onnxslim"
+    assert rungs(ladder)[:3] == [
         ("dynamo", "passed", "proven"),
         ("dynamo+onnxsim", outcome, reason),
+        ("dynamo+onnxslim", "passed", f"proven; {UNCOMPARED}"),
     ]
+
+
+def test_the_plain_graph_stands_where_no_simplifier_gave_a_better_one() -> None:
+    broken: dict[str, Exception] = {"dynamo+onnxsim": SimplifyError("did not finish within 600 s")}
+    stages = Stages(broken=broken, wrong={"dynamo+onnxslim": "off"})
+    ladder = climb(asked(), stages)
+    assert chosen(ladder) == "dynamo"
+    assert stages.rounds == [["dynamo"]]
+
+
+def test_a_simplified_graph_that_is_slower_beyond_noise_leaves_its_place_to_the_next() -> None:
+    stages = Stages(slower=("dynamo+onnxsim",))
+    ladder = climb(asked(), stages)
+    assert stages.rounds == [["dynamo", "dynamo+onnxsim"], ["dynamo", "dynamo+onnxslim"]]
+    assert chosen(ladder) == "dynamo+onnxslim"
+    assert "1.200 times the latency of dynamo" in rung(ladder, "dynamo+onnxsim").reason
+    stages = Stages(slower=("dynamo+onnxsim", "dynamo+onnxslim"))
+    assert chosen(climb(asked(), stages)) == "dynamo"
+
+
+def test_a_simplified_graph_that_is_no_faster_and_no_shorter_ends_the_search_too() -> None:
+    stages = Stages(nodes={"dynamo+onnxsim": 10})
+    ladder = climb(asked(), stages)
+    assert chosen(ladder) == "dynamo"
+    assert rung(ladder, "dynamo+onnxslim").reason == "dynamo stands"
+
+
+def test_a_simplified_graph_of_which_onnxruntime_fuses_less_is_not_taken() -> None:
+    kernels = {
+        "dynamo": {"SkipLayerNormalization": 12, "MatMul": 40},
+        "dynamo+onnxsim": {"LayerNormalization": 12, "Add": 12, "MatMul": 40},
+        "dynamo+onnxslim": {"SkipLayerNormalization": 12, "MatMul": 38},
+    }
+    stages = Stages(kernels=kernels)
+    ladder = climb(asked(), stages)
+    assert rungs(ladder)[1] == (
+        "dynamo+onnxsim",
+        "skipped",
+        f"ONNX Runtime runs 64 kernels of it and 52 of the plain graph; {LOST}",
+    )
+    assert chosen(ladder) == "dynamo+onnxslim"
+    assert stages.rounds == [["dynamo", "dynamo+onnxslim"]]
+    measured = climb(asked("fastest"), Stages(kernels=kernels))
+    assert rung(measured, "dynamo+onnxsim").outcome == "passed"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +224,7 @@ def test_a_file_may_grow_as_far_as_its_gate(
 ) -> None:
     stages = Stages(sizes={"dynamo": plain, "dynamo+onnxsim": simplified})
     ladder = climb(asked(gates={"max_size_growth": allowed}), stages)
-    assert chosen(ladder) == ("dynamo+onnxsim" if taken else "dynamo")
+    assert chosen(ladder) == ("dynamo+onnxsim" if taken else "dynamo+onnxslim")
 
 
 def test_a_check_that_broke_keeps_the_graph_it_broke_on() -> None:
