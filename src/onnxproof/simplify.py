@@ -65,7 +65,7 @@ def simplify_in_child(request: SimplifyRequest) -> Candidate:
     name_dims(model.graph.input, loaded.reference.inputs)
     name_dims(model.graph.output, loaded.reference.outputs)
     stamp(model, work.metadata)
-    return save_candidate(
+    simplified = save_candidate(
         model,
         work,
         strategy=candidate.strategy,
@@ -74,6 +74,8 @@ def simplify_in_child(request: SimplifyRequest) -> Candidate:
         seconds=time.monotonic() - start,
         weights=candidate.weights,
     )
+    # What the plain graph took from its exporter is in this one too.
+    return simplified.model_copy(update={"baked": candidate.baked, "remedies": candidate.remedies})
 
 
 def _changed(graph: onnx.ModelProto, simplifier: Simplifier) -> onnx.ModelProto:

@@ -7,7 +7,7 @@ import pytest
 
 from onnxproof.child import prepare_children
 from onnxproof.errors import SimplifyError
-from onnxproof.records import Simplifier, Work
+from onnxproof.records import Baked, Simplifier, Work
 from onnxproof.simplify import SimplifyRequest, simplify, simplify_in_child
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, affine_reference, save
@@ -81,3 +81,13 @@ def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) 
         simplify(spec_of(), work, affine_reference(work), plain)
     assert caught.value.end == "error"
     assert Path(work.path("logs", "simplify-trace+onnxsim.log")).is_file()
+
+
+def test_what_the_plain_graph_took_from_its_exporter_is_told_of_the_simplified_one_too(
+    work: Work,
+) -> None:
+    baked = Baked(input="x", what="only where Eq(x.shape[0], 3)", where="model.py:12")
+    noted = {"baked": (baked,), "remedies": ("eager attention",)}
+    plain = save(FOLDABLE, work).model_copy(update=noted)
+    simplified = simplify_in_child(SimplifyRequest(work, affine_reference(work), plain))
+    assert (simplified.baked, simplified.remedies) == ((baked,), ("eager attention",))
