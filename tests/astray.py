@@ -46,6 +46,22 @@ class Net(nn.Module):
         return result
 
 
+class Times(nn.Module):
+    """A branch beside the layers, and statistics inside of them that nothing takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x) * times[..., None]  # times
+        return x.sum(1)
+
+
+def times() -> nn.Module:
+    return Times()
+
+
 def wrong_gelu(g: Any, x: Any, _approximate: Any) -> Any:
     """A translation of ``aten::gelu`` for TorchScript's exporter."""
     return g.op("Relu", x).setType(x.type())

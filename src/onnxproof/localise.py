@@ -259,7 +259,7 @@ class _Finder:
                 return ProgramValues(program, source, feed)
             except Exception as error:  # it was exported once, and may not be run by itself
                 print(f"by value, since the program gave none: {error}")  # noqa: T201  # the log
-        return eager_values(source, self.examined, feed, budget, self.places)
+        return eager_values(source, self.examined, feed, budget, self.places, work.roots)
 
     def _place(self, tensor: str) -> OperatorPlace:
         return self.places.get(tensor, OperatorPlace(module="", line=""))

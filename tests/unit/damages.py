@@ -34,6 +34,10 @@ def of_type(model: onnx.ModelProto, op_type: str) -> list[onnx.NodeProto]:
     return [node for node in model.graph.node if node.op_type == op_type]
 
 
+def added(model: onnx.ModelProto) -> None:
+    of_type(model, "Mul")[0].op_type = "Add"
+
+
 def other_epsilon(model: onnx.ModelProto) -> None:
     node = of_type(model, "LayerNormalization")[2]
     next(each for each in node.attribute if each.name == "epsilon").f = 1e-2

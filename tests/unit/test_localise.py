@@ -21,6 +21,7 @@ from tests.unit.damages import (
     DAMAGES,
     Damage,
     Exported,
+    added,
     damaged,
     one_weight,
     other_gelu,
@@ -99,6 +100,20 @@ def test_the_minimal_model_is_wrong_alone_on_right_inputs(walked: Walked) -> Non
 def test_in_a_scripted_graph_the_damaged_node_is_named(exported: Exported, tmp_path: Path) -> None:
     found = localise_in_child(damaged(exported, "script", swapped_operands, tmp_path))
     assert (found.operator, found.module, found.line) == ("Sub", "layers.1", line_of("sub"))
+
+
+def test_a_branch_that_leads_to_the_fault_only_is_not_blamed_for_it(tmp_path: Path) -> None:
+    # The factor as floats has the shape of the norm's mean, and PyTorch has no tensor of it.
+    rows = {"x": "float32[batch, seq, 8]", "times": "int64[batch, seq] in 2..5"}
+    fields = {**NET, "source": {"factory": "tests.astray:times"}, "inputs": rows}
+    spec, work = spec_of(**fields), work_in(tmp_path / "exported")
+    Path(work.folder).mkdir()
+    loaded = load(spec, work)
+    exported = Exported(spec, work, loaded, {"trace": export(spec, work, loaded, "trace")})
+    (tmp_path / "damaged").mkdir()
+    request = damaged(exported, "trace", added, tmp_path / "damaged")
+    found = localise_in_child(request)
+    assert (found.operator, found.line) == ("Add", line_of("times"))
 
 
 def test_where_the_program_cannot_be_run_values_are_compared_without_names(

@@ -1,20 +1,20 @@
-"""What PyTorch computes eagerly, operator by operator, paired with the tensors of a graph by value.
-
-TorchScript's exporters keep no name of a PyTorch value. A tensor of the graph with the value of one
-is right; the first that must have one and does not is the place where the graph goes wrong.
-"""
+"""What PyTorch computes eagerly, operator by operator, to hold TorchScript's graphs against."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from onnxproof.divergence.budget import Budget
-from onnxproof.divergence.examined import Examined, names_read
+from onnxproof.divergence.examined import Examined
+from onnxproof.divergence.pairs import Computed, Pairs, telling
 from onnxproof.divergence.places import Places
 from onnxproof.divergence.program import array_of
 from onnxproof.inputs import Feed
+from onnxproof.operators.places import author_line
+from onnxproof.records import OperatorPlace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 2 * 2**30
 """Of all values, PyTorch's and the graph's together."""
-LEAST_ELEMENTS: Final = 2
-"""One number may by chance be another one."""
-
-
-class Computed(NamedTuple):
-    """One result of an operator."""
-
-    module: str  # path of the module that was running
-    array: np.ndarray
 
 
 class EagerValues:
@@ -51,20 +42,28 @@ class EagerValues:
 
 
 def eager_values(
-    source: SourceModule, examined: Examined, feed: Feed, budget: Budget, places: Places
+    source: SourceModule,
+    examined: Examined,
+    feed: Feed,
+    budget: Budget,
+    places: Places,
+    roots: Sequence[str],
 ) -> EagerValues:
     """Pair the graph's tensors with what the module computes.
 
     Raises:
         MemoryError: They take more than is sensible to hold.
     """
-    computed = _computed(source, feed)
+    notes = _run(source, feed, roots)
+    computed = notes.computed
     found = {
-        name: array for name, array in examined.run(feed, examined.order).items() if _telling(array)
+        name: array for name, array in examined.run(feed, examined.order).items() if telling(array)
     }
     if sum(each.nbytes for each in found.values()) > MAX_BYTES // 2:
         raise MemoryError(f"the graph's tensors take more than {MAX_BYTES // 2 >> 20} MiB")
-    pairs = _Pairs(examined, computed, found, budget)
+    inputs = {name: array for name, array in feed.items() if telling(array)}
+    found = inputs | found  # what a module gives back as it took it has no tensor of its own
+    pairs = Pairs(examined, computed, notes.given, found, budget)
     paired = {name: computed[number].array for name, number in pairs.right.items()}
     if (first := pairs.first_wrong(places)) is not None:
         tensor, number = first
@@ -72,113 +71,90 @@ def eager_values(
     return EagerValues(paired)
 
 
-class _Pairs:
-    def __init__(
-        self,
-        examined: Examined,
-        computed: list[Computed],
-        found: Mapping[str, np.ndarray],
-        budget: Budget,
-    ) -> None:
-        self._examined, self._computed, self._found = examined, computed, found
-        by_shape: dict[tuple[int, ...], list[int]] = {}
-        for number, each in enumerate(computed):
-            by_shape.setdefault(each.array.shape, []).append(number)
-        self.right: dict[str, int] = {}
-        for name, array in found.items():
-            for number in by_shape.get(array.shape, ()):
-                if _alike(name, computed[number].array, array, budget):
-                    self.right[name] = number
-                    break
+class _Notes:
+    """What the operators of one call gave."""
 
-    def first_wrong(self, places: Places) -> tuple[str, int] | None:
-        """The tensor that should have the first value that none has, and the value's number."""
-        astray = self._astray()
-        if not astray:
-            return None
-        # The value that is missing comes after those from which the first node astray starts.
-        start = max((self.right[name] for name in self._sources(astray[0])), default=-1)
-        seen = set(self.right.values())
-        for number in range(start + 1, len(self._computed)):
-            wanted = self._computed[number]
-            if number in seen:
+    def __init__(self, source: SourceModule, roots: Sequence[str]) -> None:
+        state = (*source.model.parameters(), *source.model.buffers())
+        self._weights = {each.untyped_storage().data_ptr() for each in state}
+        self._roots = roots
+        self.computed: list[Computed] = []
+        self.given: frozenset[int] = frozenset()  # numbers of the outputs
+        self.running: list[str] = [""]
+        self._comes_from: dict[int, frozenset[int]] = {}
+        self._alive: list[Any] = []  # so that no other tensor gets the id of one
+        self._bytes = 0
+
+    def take(self, result: Any, arguments: Any) -> None:
+        """Note the results of an operator, in so far as they tell something."""
+        import torch
+        from torch.utils._pytree import tree_leaves
+
+        takes = self._behind(arguments)
+        place = OperatorPlace(module=self.running[-1], line=author_line(_stack(), self._roots))
+        for each in tree_leaves(result):
+            if not isinstance(each, torch.Tensor):
                 continue
-            inside = [
-                name for name in astray if name in places and places[name].module == wanted.module
-            ]
-            shape = wanted.array.shape
-            alike = [name for name in astray if self._found[name].shape == shape]
-            if near := [name for name in alike if name in inside] or alike:
-                return min(
-                    near, key=lambda name: _distance(self._found[name], wanted.array)
-                ), number
-            # Views have their elements in another shape; a wrong Slice has others.
-            if inside and _sliced(self._found[inside[0]], wanted.array):
-                return inside[0], number
-        return None
+            self._alive.append(each)
+            self._comes_from[id(each)] = takes
+            if each.untyped_storage().data_ptr() in self._weights:
+                continue  # a view of a weight; the graph has it as an initializer
+            array = array_of(each)
+            if array is not None and telling(array):
+                self._comes_from[id(each)] = frozenset({len(self.computed)})
+                self.computed.append(Computed(place, array, takes))
+                self._bytes += array.nbytes
+        if self._bytes > MAX_BYTES // 2:
+            raise MemoryError(f"PyTorch's results take more than {MAX_BYTES // 2 >> 20} MiB")
 
-    def _astray(self) -> list[str]:
-        """Tensors without a value of PyTorch's from which nothing right comes any more."""
-        alive: set[str] = set()
-        for node in reversed(self._examined.nodes):
-            if any(name in self.right or name in alive for name in node.output):
-                alive |= names_read(node)
-        return [name for name in self._found if name not in self.right and name not in alive]
+    def end(self, outputs: Any) -> None:
+        """Note what forward returned."""
+        self.given = self._behind(outputs)
 
-    def _sources(self, tensor: str) -> Iterator[str]:
-        """The nearest tensors before this one that are right."""
-        waiting = [tensor]
-        seen: set[str] = set()
-        while waiting:
-            for name in names_read(self._examined.made_by[waiting.pop()]) - seen:
-                seen.add(name)
-                if name in self.right:
-                    yield name
-                elif name in self._examined.made_by:
-                    waiting.append(name)
+    def _behind(self, values: Any) -> frozenset[int]:
+        from torch.utils._pytree import tree_leaves
+
+        none: frozenset[int] = frozenset()
+        return none.union(*(self._comes_from.get(id(each), none) for each in tree_leaves(values)))
 
 
-def _computed(source: SourceModule, feed: Feed) -> list[Computed]:
-    """Results of PyTorch's operators in order, each value once."""
+def _run(source: SourceModule, feed: Feed, roots: Sequence[str]) -> _Notes:
+    """What the operators gave while the module ran."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    computed: list[Computed] = []
-    running: list[str] = [""]
-    total = 0
-    state = (*source.model.parameters(), *source.model.buffers())
-    weights = {each.untyped_storage().data_ptr() for each in state}
+    notes = _Notes(source, roots)
 
-    class Notes(TorchDispatchMode):
+    class Mode(TorchDispatchMode):
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            nonlocal total
             result = func(*args, **(kwargs or {}))
-            for each in result if isinstance(result, (tuple, list)) else (result,):
-                if not isinstance(each, torch.Tensor):
-                    continue
-                if each.untyped_storage().data_ptr() in weights:
-                    continue  # a view of a weight; the graph has it as an initializer
-                array = array_of(each)
-                if array is not None and _telling(array):
-                    computed.append(Computed(running[-1], array))
-                    total += array.nbytes
-            if total > MAX_BYTES // 2:
-                raise MemoryError(f"PyTorch's results take more than {MAX_BYTES // 2 >> 20} MiB")
+            notes.take(result, (args, kwargs))
             return result
 
+    args, kwargs = source.arguments(feed)
     with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
         for name, module in source.model.named_modules():
             with suppress(RuntimeError):  # a ScriptModule takes no hooks
                 for handle in (
-                    module.register_forward_pre_hook(_enter(running, name)),
-                    module.register_forward_hook(_leave(running), always_call=True),
+                    module.register_forward_pre_hook(_enter(notes.running, name)),
+                    module.register_forward_hook(_leave(notes.running), always_call=True),
                 ):
                     stack.callback(handle.remove)
-        with Notes():  # type: ignore[no-untyped-call]  # of torch
-            source(feed)
-    return computed
+        with Mode():  # type: ignore[no-untyped-call]  # of torch
+            notes.end(source.module(*args, **kwargs))
+    return notes
+
+
+def _stack() -> str:
+    """The frames of the call, innermost last, as a stack trace names them."""
+    frames, frame = [], sys._getframe(1)
+    while frame.f_back is not None:
+        frames.append(f'File "{frame.f_code.co_filename}", line {frame.f_lineno}')
+        frame = frame.f_back
+    return "\n".join(reversed(frames))
 
 
 def _enter(running: list[str], name: str) -> Callable[..., None]:
@@ -193,31 +169,3 @@ def _leave(running: list[str]) -> Callable[..., None]:
         running.pop()
 
     return leave
-
-
-def _telling(array: np.ndarray) -> bool:
-    """Whether equal values mean that it is the same tensor."""
-    import numpy as np
-
-    return array.dtype.kind == "f" and array.size >= LEAST_ELEMENTS and bool(np.ptp(array) != 0)
-
-
-def _alike(name: str, wanted: np.ndarray, found: np.ndarray, budget: Budget) -> bool:
-    import numpy as np
-
-    step = max(1, wanted.size // 64)
-    few, same = wanted.reshape(-1)[::step], found.reshape(-1)[::step]
-    with np.errstate(all="ignore"):
-        near = np.allclose(few, same, rtol=1e-2, atol=1e-2 * float(np.max(np.abs(wanted))))
-    return near and budget.gap(name, wanted, found) is None
-
-
-def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        return float(np.nan_to_num(np.mean(np.abs(one - other)), nan=np.inf))
-
-
-def _sliced(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.ndim == other.ndim and one.size != other.size
