@@ -147,6 +147,9 @@ def _faults(
             for known in state.large:
                 if known not in taken and _could_be(each, known):
                     yield from _difference(each, known, state, work, least=ALIKE)
+            array = _floats(each, bytes_of(each, work))
+            if array is not None and (fold := state.misfold(array, each.dtype, ALIKE)):
+                yield f"{each.name!r} differs from the module's {fold}"
 
 
 def _could_be(held: Held, known: Known) -> bool:

@@ -118,7 +118,11 @@ class State:
         noise = NOISE.get(dtype)
         if noise is None or not self.norms:
             return None
-        found = self._bias(array, noise) if array.ndim == 1 else self._weight(array, noise)
+        if array.ndim == 1:
+            found = self._bias(array, noise)
+        else:
+            folds = self._weights(array, noise)
+            found = next(((known, norm) for known, norm, near in folds if near.all()), None)
         if found is None:
             return None
         known, norm = found
@@ -126,6 +130,20 @@ class State:
         names = [f"{self.norms[norm]}.{part}".lstrip(".") for part in parts]
         own = [self.by_name[name] for name in names if name in self.by_name]
         return Match("batch norm", tuple(dict.fromkeys([*known, *own])))
+
+    def misfold(self, array: np.ndarray, dtype: str, least: float) -> str:
+        """A weight with a batch norm in it but for some channels; empty where it is none."""
+        noise = NOISE.get(dtype)
+        if noise is None or not self.norms or array.ndim == 1:
+            return ""
+        for (known,), norm, near in self._weights(array, noise):
+            if least <= near.mean() < 1:
+                wrong = (~near).nonzero()[0]
+                return (
+                    f"{known.names[0]} with {self.norms[norm]} in it, in {len(wrong)} of "
+                    f"{len(near)} channels (the first is {wrong[0]})"
+                )
+        return ""
 
     def _norms_of(self, channels: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for number in range(len(self.norms)):
@@ -148,7 +166,10 @@ class State:
                     return own, norm
         return None
 
-    def _weight(self, array: np.ndarray, noise: float) -> tuple[list[Known], int] | None:
+    def _weights(
+        self, array: np.ndarray, noise: float
+    ) -> Iterator[tuple[list[Known], int, np.ndarray]]:
+        """Every weight and norm that it can be made of, with the channels that are right."""
         import numpy as np
 
         for turned in (array, array.T) if array.ndim == 2 else (array,):
@@ -163,9 +184,8 @@ class State:
                 for norm, scale, _ in self._norms_of(turned.shape[axis]):
                     for known, own in alike:
                         wanted = own * np.stack([scale, scale, np.abs(scale)], axis=1)
-                        if (np.abs(rows - wanted) <= noise * wanted[:, 2:] + TINY).all():
-                            return [known], norm
-        return None
+                        near = np.abs(rows - wanted) <= noise * wanted[:, 2:] + TINY
+                        yield [known], norm, near.all(axis=1)
 
 
 class _Rows:

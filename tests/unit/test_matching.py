@@ -146,3 +146,19 @@ def test_a_bias_with_a_batch_norm_in_it_is_recomputed(work: Work, biased: bool) 
     folded[7] += 0.1
     verdict, ledger = held(work, module, folded=folded)
     assert (verdict.outcome, ledger.share) == ("passed", 0)
+
+
+def test_a_folded_weight_that_is_off_in_one_channel_is_refused(work: Work) -> None:
+    layer, norm = nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16)
+    norm.running_mean, norm.running_var = torch.rand(16), torch.rand(16) + 0.5
+    module = nn.Sequential(layer, norm)
+    scale = (norm.running_var + norm.eps).rsqrt()
+    folded = numpy_of(layer.weight * scale[:, None, None, None]).copy()
+    assert held(work, module, onnx_1=folded)[1].matched == {"batch norm": folded.nbytes}
+    folded[5, 2, 1, 1] += 0.1
+    verdict, _ = held(work, module, onnx_1=folded)
+    assert verdict.outcome == "failed"
+    assert verdict.reason == (
+        "'onnx_1' differs from the module's 0.weight with 1 in it, in 1 of 16 channels "
+        "(the first is 5)"
+    )
