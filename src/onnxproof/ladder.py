@@ -29,6 +29,9 @@ SIMPLIFIERS: Final[dict[Literal["first", "fastest"], tuple[Simplifier, ...]]] = 
     "fastest": ("onnxsim", "onnxslim", "rewrite"),
 }
 """What is made of each plain graph, by ``export.search``; ``first`` takes the first that holds."""
+SIDE_BY_SIDE_BYTES: Final = 2**30
+"""Of a graph with its weights; two larger ones and PyTorch would be open at once to be timed."""
+_TOO_LARGE: Final = "it is too large to be timed beside the plain graph"
 _NOT_PROVEN: Final = "the plain graph is not proven"
 PARITY: Final = ("parity", "parity_unoptimized")
 """Verdicts after which it is worth asking where the graph goes wrong."""
@@ -96,6 +99,11 @@ def _guarded(
         rung = _simplified(plain, simplifier, stages, spec)
         attempts.append(rung)
         if plain.candidate and rung.candidate and _is_proven(rung):
+            if plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
+                chosen, settled = rung.candidate, f"{rung.label} stands"
+                reasons = {rung.label: f"proven; {_TOO_LARGE}"}
+                attempts = _told_apart(attempts, reasons)
+                continue
             benchmark = stages.benchmark((plain.candidate, rung.candidate))
             chosen, reasons = choose((plain.candidate, rung.candidate), benchmark.ratios)
             attempts = _told_apart(attempts, reasons)

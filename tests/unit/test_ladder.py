@@ -7,7 +7,7 @@ import pytest
 
 from onnxproof.artifact import Artifact
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
-from onnxproof.ladder import climb, refuse
+from onnxproof.ladder import SIDE_BY_SIDE_BYTES, climb, refuse
 from onnxproof.records import Divergence
 from tests.unit.builders import spec_of
 from tests.unit.making import DIGEST
@@ -186,6 +186,16 @@ def test_a_simplified_graph_that_is_no_faster_and_no_shorter_ends_the_search_too
     ladder = climb(asked(), stages)
     assert chosen(ladder) == "dynamo"
     assert rung(ladder, "dynamo+onnxslim").reason == "dynamo stands"
+
+
+def test_a_large_graph_is_not_held_beside_its_plain_one_to_be_timed() -> None:
+    stages = Stages(sizes={"dynamo": SIDE_BY_SIDE_BYTES + 1, "dynamo+onnxsim": 10**9})
+    ladder = climb(asked(), stages)
+    assert chosen(ladder) == "dynamo+onnxsim"
+    assert stages.rounds == [["dynamo+onnxsim"]]
+    assert rung(ladder, "dynamo+onnxsim").reason == (
+        "proven; it is too large to be timed beside the plain graph"
+    )
 
 
 def test_a_simplified_graph_of_which_onnxruntime_fuses_less_is_not_taken() -> None:
