@@ -103,7 +103,7 @@ def _match(held: Held, state: State, work: Work) -> Match | None:
     if found := state.recognize(_sketch(held, data)):
         return found
     array = _floats(held, data)
-    return None if array is None else state.unfold(array, held.dtype)
+    return None if array is None else state.unfold(array, held.dtype, _namesakes(held, state))
 
 
 def _sketch(held: Held, data: Any) -> Sketch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -113,16 +113,25 @@ class State:
                 return Match(kind, tuple(dict.fromkeys(run.known for run in runs)))
         return None
 
-    def unfold(self, array: np.ndarray, dtype: str) -> Match | None:
-        """A weight or bias with a batch norm in it, recomputed."""
+    def unfold(
+        self, array: np.ndarray, dtype: str, namesakes: Collection[Known] = ()
+    ) -> Match | None:
+        """A weight or bias with a batch norm in it, recomputed.
+
+        One of ``namesakes`` where it may be several: a norm with a scale of zero, as a residual
+        branch begins with, makes any weight zero.
+        """
         noise = NOISE.get(dtype)
         if noise is None or not self.norms:
             return None
         if array.ndim == 1:
             found = self._bias(array, noise)
         else:
-            folds = self._weights(array, noise)
-            found = next(((known, norm) for known, norm, near in folds if near.all()), None)
+            folds = [
+                (known, norm) for known, norm, near in self._weights(array, noise) if near.all()
+            ]
+            folds.sort(key=lambda fold: not set(fold[0]) & set(namesakes))
+            found = next(iter(folds), None)
         if found is None:
             return None
         known, norm = found
