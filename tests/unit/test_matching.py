@@ -165,7 +165,8 @@ def test_a_folded_weight_that_is_off_in_one_channel_is_refused(work: Work) -> No
 
 
 def test_a_weight_that_a_norm_makes_zero_is_the_one_whose_name_it_has(work: Work) -> None:
-    module = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8))
-    nn.init.zeros_(module[2].weight)
+    norm = nn.BatchNorm2d(8)
+    nn.init.zeros_(norm.weight)
+    module = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3), norm)
     verdict, ledger = held(work, module, **{"1.weight": np.zeros((8, 8, 3, 3), np.float32)})
     assert (verdict.outcome, ledger.share) == ("passed", 1)
