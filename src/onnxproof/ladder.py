@@ -105,7 +105,8 @@ def _guarded(
                 attempts = _told_apart(attempts, reasons)
                 continue
             benchmark = stages.benchmark((plain.candidate, rung.candidate))
-            chosen, reasons = choose((plain.candidate, rung.candidate), benchmark.ratios)
+            # The simplified one first: of a tie with as many nodes it stands.
+            chosen, reasons = choose((rung.candidate, plain.candidate), benchmark.ratios)
             attempts = _told_apart(attempts, reasons)
             slower = {each.contender for each in benchmark.ratios if each.low > 1}
             settled = "" if rung.label in slower else f"{chosen.label} stands"
