@@ -228,3 +228,19 @@ def folds() -> nn.Module:
             nn.init.uniform_(part, 0.5, 1.5)
     first, last = nn.Conv1d(4, 16, 8, padding=7), nn.ConvTranspose1d(16, 16, 3)
     return nn.Sequential(nn.Unflatten(1, (4, 1)), first, norms[0], last, norms[1], nn.Flatten())
+
+
+class MaskedScores(nn.Module):
+    """Scores of classes, some of which are ruled out by minus infinity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.score(x)
+        return scores.masked_fill(scores < 0, -float("inf"))
+
+
+def masked_scores() -> nn.Module:
+    return MaskedScores()

@@ -57,7 +57,7 @@ def budget_for(
     if isinstance(spec.check.tolerance, Tolerance):
         return Budget(spec.check.tolerance.atol, spec.check.tolerance.rtol, "spec", nonfinite)
     dtype = str(expected[0].dtype)
-    scale = float(np.median([_largest(np.abs(array)) for array in expected]))
+    scale = float(np.median([_largest(np.abs(array[np.isfinite(array)])) for array in expected]))
     share, basis = UNKNOWN[dtype], "dtype"
     if noise is not None:
         noisy = MULTIPLE * noise.max_abs / scale if scale else 0.0

@@ -203,6 +203,11 @@ def test_allowed_nan_and_infinity_pass_where_pytorch_gives_the_same() -> None:
     assert row.max_rel_diff == 0.5
 
 
+def test_the_magnitude_is_that_of_finite_elements() -> None:
+    expected = [np.array([-INF, 2, NAN], np.float32)]
+    assert budget_for(spec_of(), "y", expected, None)[:2] == pytest.approx((2e-4, 1e-4))
+
+
 @pytest.mark.parametrize(
     ("expected", "actual"),
     [(NAN, INF), (INF, -INF), (1.0, NAN), (1.0, INF), (NAN, 1.0), (-INF, -3e38)],
