@@ -131,6 +131,10 @@ def _settings(
     settings.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel, _LEVELS[optimisation]
     )
+    if optimisation == "disabled":
+        # It computes what is folded otherwise, such as a transposed weight, and the arena takes
+        # twice the memory for that.
+        settings.enable_cpu_mem_arena = False
     if threads is not None:
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
