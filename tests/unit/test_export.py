@@ -110,16 +110,18 @@ def test_what_dynamo_gives_is_proven_from_end_to_end(
     work: Work, factory: str, sections: dict[str, Any]
 ) -> None:
     ladder = climbed(work, factory, export={"strategies": ["dynamo"]}, **sections)
-    assert reasons(ladder) == {"dynamo": "proven", "dynamo+onnxsim": "proven"}
+    assert [each.label for each in ladder.attempts if each.check and each.check.proven][:2] == [
+        "dynamo",
+        "dynamo+onnxsim",
+    ]
     assert ladder.chosen is not None
     assert ladder.chosen.model.unchanged(work.folder)
     assert ladder.check is not None
     assert ladder.check.proven
     assert ladder.benchmark is not None
-    assert [each.contender for each in ladder.benchmark.latencies] == [
-        "pytorch eager",
-        ladder.chosen.label,
-    ]
+    timed = [each.contender for each in ladder.benchmark.latencies]
+    assert timed[:2] == ["pytorch eager", "dynamo"]
+    assert ladder.chosen.label in timed
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
