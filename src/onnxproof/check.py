@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.agreement import check_parity, read_set
+from onnxproof.agreement import check_parity, first_samples, read_set
 from onnxproof.child import run_in_child
 from onnxproof.errors import CheckError, LoadError, SourceError, one_line
 from onnxproof.libraries import find_libraries
@@ -165,7 +165,10 @@ class _Checker:
         return session, Verdict(name=name, outcome="passed", reason="loads in ONNX Runtime")
 
     def _parity(self, session: Session, name: str) -> tuple[Verdict, tuple[OutputParity, ...]]:
-        verdict, parity = check_parity(self.spec, self.work, session, self.loaded.reference)
+        reference = self.loaded.reference
+        if name == "parity_unoptimized":
+            reference = first_samples(reference)  # rewrites change with shapes, not with values
+        verdict, parity = check_parity(self.spec, self.work, session, reference)
         return verdict.model_copy(update={"name": name}), parity
 
     def _kernels(self, session: Session) -> dict[str, int]:

@@ -11,17 +11,22 @@ from onnxproof.records import Candidate, CheckResult
 from onnxproof.spec import Spec
 
 
-def worse_file(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
-    """Why it is not taken even if it is right; empty when it may be."""
+def no_gain(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
+    """Why the plain graph is as good; empty when the simplified one may be better."""
     if simplified.model.sha256 == plain.model.sha256:
         return f"{simplified.simplifier} found nothing to change"
+    if simplified.nodes > plain.nodes and spec.export.search == "first":  # fastest measures them
+        return f"it has {simplified.nodes} nodes, the plain graph {plain.nodes}"
+    return ""
+
+
+def grown(simplified: Candidate, plain: Candidate, spec: Spec) -> str:
+    """That the file is larger than its gate allows; empty when it is not."""
     before, after = plain.size_bytes, simplified.size_bytes
     allowed = spec.gates.max_size_growth
     if after > before * (1 + allowed):
         # Both sizes, since a share of a tiny file is a large number about nothing.
         return f"the file grew from {before} to {after} bytes (gates.max_size_growth = {allowed:g})"
-    if simplified.nodes > plain.nodes and spec.export.search == "first":  # fastest measures them
-        return f"it has {simplified.nodes} nodes, the plain graph {plain.nodes}"
     return ""
 
 

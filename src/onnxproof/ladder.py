@@ -10,7 +10,7 @@ from typing import Final, Literal, NoReturn, Protocol
 
 from onnxproof.choice import choose
 from onnxproof.errors import CheckError, ExportError, ProofRefused, StageError
-from onnxproof.guard import less_fused, worse_file
+from onnxproof.guard import grown, less_fused, no_gain
 from onnxproof.hints import against_refusal
 from onnxproof.records import (
     Attempt,
@@ -98,7 +98,9 @@ def _guarded(
             continue
         rung = _simplified(plain, simplifier, stages, spec)
         attempts.append(rung)
-        if plain.candidate and rung.candidate and _is_proven(rung):
+        if plain.candidate and rung.candidate and no_gain(rung.candidate, plain.candidate, spec):
+            settled = f"{plain.label} stands"  # another simplifier hardly finds more
+        elif plain.candidate and rung.candidate and _is_proven(rung):
             if plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
                 chosen, settled = rung.candidate, f"{rung.label} stands"
                 reasons = {rung.label: f"proven; {_TOO_LARGE}"}
@@ -200,7 +202,8 @@ def _simplified(plain: Attempt, simplifier: Simplifier, stages: Stages, spec: Sp
     candidate = None
     try:
         candidate = stages.simplify(plain.candidate, simplifier)
-        if worse := worse_file(candidate, plain.candidate, spec):
+        better = (candidate, plain.candidate, spec)
+        if worse := no_gain(*better) or grown(*better):
             # It would not be taken if it were proven, so nobody waits for its check.
             return Attempt(label=label, outcome="not_reached", reason=worse, candidate=candidate)
         verdict = stages.check(candidate)

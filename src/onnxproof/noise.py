@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MAX_WEIGHTS_BYTES: Final = 2**30
 """In float64 they take twice as much, or four times."""
-LEAST_SECONDS: Final = 2.0
-SHARE_OF_REFERENCE: Final = 1.0
+LEAST_SECONDS: Final = 0.5
+SHARE_OF_REFERENCE: Final = 0.25
 """Float64 may take as long as the reference itself took, or ``LEAST_SECONDS``."""
 
 

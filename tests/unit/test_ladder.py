@@ -139,17 +139,12 @@ def test_a_verdict_is_the_same_where_nothing_could_be_localised() -> None:
             "check used 9 GB",
         ),
         (
-            lambda: Stages(nodes={"dynamo+onnxsim": 11}),
-            "not_reached",
-            "it has 11 nodes, the plain graph 10",
-        ),
-        (
             lambda: Stages(sizes={"dynamo+onnxsim": 110_001}),
             "not_reached",
             "the file grew from 100000 to 110001 bytes (gates.max_size_growth = 0.1)",
         ),
     ],
-    ids=["wrong", "crashed", "not checked", "more nodes", "larger"],
+    ids=["wrong", "crashed", "not checked", "larger"],
 )
 def test_the_next_simplifier_is_tried_where_the_first_gave_nothing_better(
     stages: Callable[[], Stages], outcome: str, reason: str
@@ -160,6 +155,28 @@ def test_the_next_simplifier_is_tried_where_the_first_gave_nothing_better(
         ("dynamo", "passed", "proven"),
         ("dynamo+onnxsim", outcome, reason),
         ("dynamo+onnxslim", "passed", f"proven; {UNCOMPARED}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stages", "reason"),
+    [
+        (lambda: Stages(nodes={"dynamo+onnxsim": 11}), "it has 11 nodes, the plain graph 10"),
+        (
+            lambda: Stages(digests=dict.fromkeys(["dynamo", "dynamo+onnxsim"], DIGEST)),
+            "onnxsim found nothing to change",
+        ),
+    ],
+    ids=["more nodes", "the same"],
+)
+def test_where_a_simplifier_has_nothing_to_gain_no_other_is_tried(
+    stages: Callable[[], Stages], reason: str
+) -> None:
+    ladder = climb(asked(), stages())
+    assert chosen(ladder) == "dynamo"
+    assert rungs(ladder)[1:3] == [
+        ("dynamo+onnxsim", "not_reached", reason),
+        ("dynamo+onnxslim", "not_reached", "dynamo stands"),
     ]
 
 
