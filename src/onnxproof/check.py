@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.agreement import check_parity, first_samples, read_set
+from onnxproof.agreement import check_parity, read_set
 from onnxproof.child import run_in_child
 from onnxproof.errors import CheckError, LoadError, SourceError, one_line
 from onnxproof.libraries import find_libraries
@@ -108,13 +108,13 @@ class _Checker:
         if session is None:
             return
         self.kernels = self._kernels(session)
-        verdict, self.parity = self._parity(session, "parity")
+        verdict, self.parity = self._parity(session, optimized=True)
         yield verdict
         if self.spec.dataset is not None and verdict.outcome == "passed":
             yield self._metric(session)
         del session  # before there is another with the same weights
         session, verdict = self._open("parity_unoptimized")
-        yield self._parity(session, "parity_unoptimized")[0] if session else verdict
+        yield self._parity(session, optimized=False)[0] if session else verdict
 
     def _bytes(self) -> Verdict:
         for file in self.candidate.files:
@@ -164,12 +164,11 @@ class _Checker:
             return None, Verdict(name=name, outcome="failed", reason=reason)
         return session, Verdict(name=name, outcome="passed", reason="loads in ONNX Runtime")
 
-    def _parity(self, session: Session, name: str) -> tuple[Verdict, tuple[OutputParity, ...]]:
+    def _parity(
+        self, session: Session, *, optimized: bool
+    ) -> tuple[Verdict, tuple[OutputParity, ...]]:
         reference = self.loaded.reference
-        if name == "parity_unoptimized":
-            reference = first_samples(reference)  # rewrites change with shapes, not with values
-        verdict, parity = check_parity(self.spec, self.work, session, reference)
-        return verdict.model_copy(update={"name": name}), parity
+        return check_parity(self.spec, self.work, session, reference, optimized=optimized)
 
     def _kernels(self, session: Session) -> dict[str, int]:
         """Of the cheapest sample; a run that fails has none, and parity will say why."""

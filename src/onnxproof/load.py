@@ -71,10 +71,11 @@ def build_reference(request: LoadRequest) -> Loaded:
         metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score, better=better)
     began = time.monotonic()
     reference = writer.write(metric)
+    seconds = time.monotonic() - began
     habits = watch(source)
     state.write(work)
     parameters = sum(each.numel() for each in source.module.parameters())
-    floor = measure_noise(source, work, reference, weights_bytes, time.monotonic() - began)
+    floor = measure_noise(source, work, reference, weights_bytes, seconds)
     noted = {"noise": floor.noise, "noise_missing": floor.missing}
     return Loaded(
         module_class=f"{type(source.model).__module__}.{type(source.model).__qualname__}",

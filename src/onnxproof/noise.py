@@ -21,7 +21,7 @@ MAX_WEIGHTS_BYTES: Final = 2**30
 """In float64 they take twice as much, or four times."""
 LEAST_SECONDS: Final = 0.5
 SHARE_OF_REFERENCE: Final = 0.25
-"""Float64 may take as long as the reference itself took, or ``LEAST_SECONDS``."""
+"""What float64 may take of the seconds that the reference took, if that is more."""
 
 
 class Floor(NamedTuple):
@@ -37,7 +37,7 @@ def measure_noise(
     """Run one saved sample of each point again in float64, cheapest first.
 
     The module is converted in place and is of no further use: two of them at once would take
-    three times the weights. Whoever computes in a fixed dtype of its own is not known here.
+    three times the weights. Of a forward that names a dtype itself the noise stays unknown.
 
     Args:
         source: The module that gave the reference.

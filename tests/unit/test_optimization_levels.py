@@ -3,13 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from onnxproof.agreement import check_parity
 from onnxproof.check import CheckRequest, check_in_child
 from onnxproof.records import Candidate, Work
 from onnxproof.runtime import Optimisation, Session, open_session
 from tests.unit.builders import spec_of, work_in
-from tests.unit.making import AFFINE, affine_reference, save
+from tests.unit.making import AFFINE, affine_reference, save, save_reference
 
 
 @pytest.fixture
@@ -53,3 +55,20 @@ def test_a_graph_that_is_wrong_until_it_is_optimized_is_refused_too(
 
     monkeypatch.setattr("onnxproof.runtime.open_session", open_rightly)
     assert both_parities(wrong, work) == ("passed", "failed")
+
+
+def test_without_rewrites_one_sample_a_shape_is_held_to_the_tolerance_of_all(work: Work) -> None:
+    path = Path(work.path(save(AFFINE, work).model.path))
+    small, large = (np.full((1, 4), each, np.float32) for each in (1, 1000))
+    bias = np.array([1, 2, 3, 4], np.float32)
+    sets = [({"x": each}, {"y": each + bias}) for each in (small, large)]
+    reference = save_reference(work, *sets).reference
+    (first, second), names = reference.points, ("test_data_set_0", "test_data_set_1")
+    assert (first.sets, second.sets) == (names[:1], names[1:])
+    reference = reference.model_copy(update={"points": (first.model_copy(update={"sets": names}),)})
+    rows = [
+        check_parity(spec_of(), work, open_session(path), reference, optimized=each)[1][0]
+        for each in (True, False)
+    ]
+    assert [row.samples for row in rows] == [2, 1]
+    assert rows[0].atol == rows[1].atol
