@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.coverage_page import render
-from benchmarks.coverage_rows import Cell, Row, append, last_rows, versions
+from benchmarks.coverage_rows import Cell, Row
+from benchmarks.json_lines import append, last_rows, versions
 from benchmarks.measured import BARE, Measured, bare_cell, cell_of
 from benchmarks.zoo import ZOO, Architecture
 from onnxproof.child import PRELOAD_VARIABLE, prepare_children
@@ -101,11 +102,14 @@ def main() -> None:
     if not asked.render:
         _measure_all(asked)
     if asked.rows == ROWS:
-        PAGE.write_text(render(last_rows(ROWS), [entry.name for entry in ZOO]), encoding="utf-8")
+        PAGE.write_text(
+            render(last_rows(ROWS, Row, "architecture"), [entry.name for entry in ZOO]),
+            encoding="utf-8",
+        )
 
 
 def _measure_all(asked: argparse.Namespace) -> None:
-    done = set() if asked.again else set(last_rows(asked.rows))
+    done = set() if asked.again else set(last_rows(asked.rows, Row, "architecture"))
     waiting = [entry for entry in _wanted(asked.only) if entry.name not in done]
     if not any(entry.needs for entry in waiting):
         os.environ[PRELOAD_VARIABLE] = ",".join(PRELOADED)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from benchmarks.coverage_rows import Cell, Row
+from benchmarks.json_lines import version_lines
 
 WAYS: Final = ("ladder", "dynamo", "trace", "script", "bare dynamo", "bare trace")
 HEAD: Final = """# Coverage
@@ -56,7 +57,7 @@ def render(rows: Mapping[str, Row], names: Sequence[str]) -> str:
         *_remedies(loaded),
         *_table(loaded),
         *_reasons(loaded),
-        *_versions(measured),
+        *version_lines(measured, "architectures"),
         TIMM,
     ]
     return "\n".join(parts)
@@ -144,13 +145,3 @@ def _reasons(rows: Sequence[Row]) -> Iterable[str]:
     ]
     yield from lines or ["Nothing."]
     yield ""
-
-
-def _versions(rows: Sequence[Row]) -> Iterable[str]:
-    yield "## Versions\n"
-    for text, count in Counter(
-        ", ".join(f"{name} {version}" for name, version in row.versions.items()) for row in rows
-    ).most_common():
-        yield f"- {count} architectures: {text}"
-    dates = sorted(row.measured_at[:10] for row in rows)
-    yield f"- measured {dates[0]} to {dates[-1]}" if dates else "- nothing is measured"

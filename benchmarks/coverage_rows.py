@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-from importlib import metadata
-from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field
 
-from onnxproof.key import flow_version
 from onnxproof.records import Record
 
 End = Literal["proven", "wrong", "failed"]
 """``wrong``: a graph came out without an error, and it is not what was asked for."""
-
-TOOLS: Final = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxsim", "transformers")
 
 CLASSES: Final[tuple[tuple[str, str], ...]] = (
     ("numbers differ", r"parity: output .* differs by"),
@@ -84,24 +79,3 @@ def failure_class(reason: str) -> str:
     """The class that a reason belongs to."""
     found = (name for name, pattern in CLASSES if re.search(pattern, reason))
     return next(found, "other")
-
-
-def versions(needs: str = "") -> dict[str, str]:
-    """Of everything that a cell depends on."""
-    names = (*TOOLS, needs) if needs else TOOLS
-    return {"onnxproof": flow_version()} | {name: metadata.version(name) for name in names}
-
-
-def append(path: Path, row: Row) -> None:
-    """One line, written at once."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(row.model_dump_json(exclude_defaults=True) + "\n")
-
-
-def last_rows(path: Path) -> dict[str, Row]:
-    """Rows by architecture; an earlier row of the same name is history."""
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = [Row.model_validate_json(line) for line in lines if line]
-    return {row.architecture: row for row in rows}

@@ -8,6 +8,7 @@ from typing import Final
 
 from benchmarks.fault_rows import Row
 from benchmarks.faultlist import CONTROLS, FAULTS, GROUPS, Fault
+from benchmarks.json_lines import version_lines
 
 PEERS: Final = ("verify=True", "onnxsim", "allclose")
 HEAD: Final = """# Faults
@@ -59,7 +60,7 @@ def render(rows: Mapping[str, Row]) -> str:
         LIMITS,
         *(line for name, group in GROUPS.items() for line in _group(name, group, rows)),
         *_controls(controls),
-        *_versions([*controls, *(rows[each.name] for each in judged)]),
+        *version_lines([*controls, *(rows[each.name] for each in judged)], "rows"),
     ]
     return "\n".join(parts) + "\n"
 
@@ -133,13 +134,3 @@ def _controls(controls: Sequence[Row]) -> Iterable[str]:
         )
         yield f"| {row.fault.removeprefix('no fault: ')} | {ours} | {peers} |"
     yield ""
-
-
-def _versions(rows: Sequence[Row]) -> Iterable[str]:
-    yield "## Versions\n"
-    for text, count in Counter(
-        ", ".join(f"{name} {version}" for name, version in row.versions.items()) for row in rows
-    ).most_common():
-        yield f"- {count} rows: {text}"
-    dates = sorted(row.measured_at[:10] for row in rows)
-    yield f"- measured {dates[0]} to {dates[-1]}" if dates else "- nothing is measured"

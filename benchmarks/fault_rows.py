@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -38,18 +37,3 @@ class Row(Record):
         ours = f"caught by {self.verdict}" if self.caught else "NOT CAUGHT"
         peers = "  ".join(f"{name} {each.says}" for name, each in self.peers.items())
         return f"{self.fault}: {ours}, {self.seconds:.2f} s; {peers}"
-
-
-def append(path: Path, row: Row) -> None:
-    """One line, written at once."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(row.model_dump_json(exclude_defaults=True) + "\n")
-
-
-def last_rows(path: Path) -> dict[str, Row]:
-    """Rows by fault; an earlier row of the same name is history."""
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = [Row.model_validate_json(line) for line in lines if line]
-    return {row.fault: row for row in rows}

@@ -20,13 +20,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-from benchmarks.coverage_rows import versions
 from benchmarks.fault_cost import print_cost
 from benchmarks.fault_page import render
-from benchmarks.fault_rows import Row, Said, append, last_rows
+from benchmarks.fault_rows import Row, Said
 from benchmarks.faultlist import CONTROLS, FAULTS, GROUPS, Fault
 from benchmarks.faultlist.judge import Bench
 from benchmarks.faultlist.peers import ask_peers
+from benchmarks.json_lines import append, last_rows, versions
 from onnxproof.child import prepare_children
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -82,12 +82,12 @@ def main() -> None:
         return
     failures = 0 if asked.render else _judge_all(asked)
     if asked.rows == ROWS:
-        PAGE.write_text(render(last_rows(ROWS)), encoding="utf-8")
+        PAGE.write_text(render(last_rows(ROWS, Row, "fault")), encoding="utf-8")
     sys.exit(failures > 0)
 
 
 def _judge_all(asked: argparse.Namespace) -> int:
-    done = set() if asked.again else set(last_rows(asked.rows))
+    done = set() if asked.again else set(last_rows(asked.rows, Row, "fault"))
     waiting = [fault for fault in _wanted(asked.only) if fault.name not in done]
     prepare_children()
     wrong = 0

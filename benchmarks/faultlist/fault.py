@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import onnx
 
-from onnxproof.agreement import read_set
 from onnxproof.artifact import Artifact
 from onnxproof.grid import example_sizes
 from onnxproof.inputs import Feed
 from onnxproof.records import Candidate, Loaded, Work
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Limits, Spec, Strategy
 
 Damage = Callable[[onnx.ModelProto], None]

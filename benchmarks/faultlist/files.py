@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -16,18 +16,28 @@ from benchmarks.faultlist.models import text
 from onnxproof.records import Candidate
 
 
+def _written(change: Callable[[Victim], object]) -> Callable[[Victim], Candidate]:
+    """What the exporter itself did: the candidate is described as it lies there."""
+
+    def inject(victim: Victim) -> Candidate:
+        change(victim)
+        return victim.described()
+
+    return inject
+
+
+def _later(change: Callable[[Victim], object]) -> Callable[[Victim], Candidate]:
+    """What happened after the export: the candidate is described as it was."""
+
+    def inject(victim: Victim) -> Candidate:
+        change(victim)
+        return victim.candidate
+
+    return inject
+
+
 def _cut(victim: Victim) -> None:
     os.truncate(victim.weights_path, victim.weights_path.stat().st_size - 4096)
-
-
-def _truncated_later(victim: Victim) -> Candidate:
-    _cut(victim)
-    return victim.candidate
-
-
-def _truncated(victim: Victim) -> Candidate:
-    _cut(victim)
-    return victim.described()
 
 
 def _places(model: onnx.ModelProto) -> list[onnx.TensorProto]:
@@ -49,25 +59,28 @@ def _swapped(model: onnx.ModelProto) -> None:
 def _move(one: onnx.TensorProto, other: onnx.TensorProto) -> None:
     offsets = [ExternalDataInfo(each).offset for each in (one, other)]
     for tensor, offset in zip((one, other), reversed(offsets), strict=True):
-        next(each for each in tensor.external_data if each.key == "offset").value = str(offset)
+        _note(tensor, "offset", str(offset))
+
+
+def _note(tensor: onnx.TensorProto, key: str, value: str) -> None:
+    next(each for each in tensor.external_data if each.key == key).value = value
 
 
 def _shifted(model: onnx.ModelProto) -> None:
     """A table of words is read one row too late."""
     tensor = next(each for each in _places(model) if each.dims[0] == 2000)
     offset = (ExternalDataInfo(tensor).offset or 0) + 128
-    next(each for each in tensor.external_data if each.key == "offset").value = str(offset)
+    _note(tensor, "offset", str(offset))
 
 
-def _elsewhere(victim: Victim) -> Candidate:
+def _elsewhere(victim: Victim) -> None:
     """The weights lie under another name, which nobody ships."""
     other = victim.weights_path.with_name("other.data")
     other.write_bytes(victim.weights_path.read_bytes())
     model = onnx.load(victim.path, load_external_data=False)
     for tensor in _places(model):
-        next(each for each in tensor.external_data if each.key == "location").value = other.name
+        _note(tensor, "location", other.name)
     victim.path.write_bytes(model.SerializeToString())
-    return victim.described()
 
 
 def _older_file(victim: Victim) -> None:
@@ -81,57 +94,33 @@ def _older_file(victim: Victim) -> None:
         file.write(table.tobytes())
 
 
-def _stale_weights_later(victim: Victim) -> Candidate:
-    _older_file(victim)
-    return victim.candidate
-
-
-def _stale_weights(victim: Victim) -> Candidate:
-    _older_file(victim)
-    return victim.described()
-
-
-def _older_graph(path: Path) -> None:
-    model = onnx.load(path)
+def _older_graph(victim: Victim) -> None:
+    model = onnx.load(victim.path)
     for tensor in model.graph.initializer:
         array: Any = numpy_helper.to_array(tensor)
         tensor.CopyFrom(numpy_helper.from_array(array * np.float32(1.02), tensor.name))
-    path.write_bytes(model.SerializeToString())
-
-
-def _stale_later(victim: Victim) -> Candidate:
-    _older_graph(victim.path)
-    return victim.candidate
-
-
-def _stale(victim: Victim) -> Candidate:
-    _older_graph(victim.path)
-    return victim.described()
-
-
-def _removed(victim: Victim) -> Candidate:
-    victim.weights_path.unlink()
-    return victim.candidate
+    victim.path.write_bytes(model.SerializeToString())
 
 
 FILES: Final = (
     Fault("external data truncated later", "a page is missing, after the export", "text_outside",
-          "bytes", _truncated_later, quick=True),
+          "bytes", _later(_cut), quick=True),
     Fault("external data truncated", "the exporter wrote a page too little", "text_outside",
-          "structure", _truncated, quick=True),
+          "structure", _written(_cut), quick=True),
     Fault("external data removed", "the file of weights is gone", "text_outside", "bytes",
-          _removed),
+          _later(lambda victim: victim.weights_path.unlink())),
     Fault("external data swapped", "two weights have each other's place", "text_outside",
           "parity", graph(_swapped), quick=True),
     Fault("external data shifted", "a table starts one row too late", "text_outside", "weights",
           graph(_shifted)),
     Fault("external data elsewhere", "the graph names another file", "text_outside", "structure",
-          _elsewhere),
+          _written(_elsewhere)),
     Fault("older external data, later", "another run's weights, after the export",
-          "text_outside", "bytes", _stale_weights_later),
+          "text_outside", "bytes", _later(_older_file)),
     Fault("older external data", "another run's weights from the beginning", "text_outside",
-          "weights", _stale_weights),
+          "weights", _written(_older_file)),
     Fault("stale file, later", "an older run's graph took its place", "digits", "bytes",
-          _stale_later, quick=True),
-    Fault("stale file", "an older run's graph, weights 2 % away", "digits", "weights", _stale),
+          _later(_older_graph), quick=True),
+    Fault("stale file", "an older run's graph, weights 2 % away", "digits", "weights",
+          _written(_older_graph)),
 )  # fmt: skip

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import one_line
-from onnxproof.inputs import Feed
 from onnxproof.progress import say
 from onnxproof.records import Basis, OutputParity, Reference, Verdict, Work
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from onnxproof.runtime import Session
 
 BASES: Final[dict[Basis, str]] = {
@@ -103,21 +101,6 @@ def compare_all(
             row = compare(output, wanted, found, budgets[output], name)
             parity[output] = merge(parity[output], row) if output in parity else row
     return tuple(parity.values())
-
-
-def read_set(folder: Path) -> tuple[Feed, dict[str, np.ndarray]]:
-    """Inputs and outputs of one ``test_data_set_N``, by name."""
-    import onnx
-    from onnx import numpy_helper
-
-    def read(kind: str) -> dict[str, np.ndarray]:
-        arrays = {}
-        for index in range(len(list(folder.glob(f"{kind}_*.pb")))):
-            tensor = onnx.load_tensor(folder / f"{kind}_{index}.pb")
-            arrays[tensor.name] = numpy_helper.to_array(tensor)
-        return arrays
-
-    return read("input"), read("output")
 
 
 def _where(reference: Reference, set_name: str) -> str:

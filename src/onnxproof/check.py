@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.agreement import check_parity, read_set
+from onnxproof.agreement import check_parity
 from onnxproof.child import run_in_child
 from onnxproof.errors import CheckError, LoadError, SourceError, one_line
 from onnxproof.libraries import find_libraries
@@ -22,6 +22,7 @@ from onnxproof.records import (
     Verdict,
     Work,
 )
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:

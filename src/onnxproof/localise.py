@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.agreement import read_set
 from onnxproof.child import run_in_child
 from onnxproof.errors import LocaliseError, one_line
 from onnxproof.inputs import Feed
@@ -31,6 +30,7 @@ from onnxproof.records import (
     Work,
     label_of,
 )
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def measure_noise(
         weights_bytes: Of the state; above ``MAX_WEIGHTS_BYTES`` nothing is measured.
         seconds: What the reference took.
     """
-    from onnxproof.agreement import read_set
+    from onnxproof.saved_sets import read_set
 
     floats = [each.name for each in reference.outputs if each.dtype.startswith("float")]
     if not floats or all(each.dtype == "float64" for each in reference.outputs):

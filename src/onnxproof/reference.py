@@ -18,6 +18,7 @@ from onnxproof.inputs import Feed, draw
 from onnxproof.module import SourceModule
 from onnxproof.progress import say
 from onnxproof.records import GridPoint, Metric, Outcome, Reference, TensorRecord, Work
+from onnxproof.saved_sets import write_set
 from onnxproof.spec import Spec
 from onnxproof.tensors import NO_BFLOAT16
 from onnxproof.unused import unused_inputs
@@ -123,16 +124,9 @@ class ReferenceWriter:
         return GridPoint(dims=sizes, outcome=outcome, reason=reason, sets=tuple(names))
 
     def _save(self, feed: Feed, outputs: Outputs) -> str:
-        from onnx import numpy_helper
-
         name = f"test_data_set_{self.sets}"
         self.sets += 1
-        (self.folder / name).mkdir(parents=True)
-        for kind, arrays in (("input", feed), ("output", outputs)):
-            for index, (tensor, array) in enumerate(arrays.items()):
-                data = numpy_helper.from_array(array, tensor).SerializeToString()
-                (self.folder / name / f"{kind}_{index}.pb").write_bytes(data)
-                self.digest.update(data)
+        write_set(self.folder / name, feed, outputs, self.digest.update)
         return name
 
 

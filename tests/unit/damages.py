@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxproof.agreement import read_set
 from onnxproof.artifact import Artifact
 from onnxproof.check import CheckRequest, check_in_child
 from onnxproof.localise import LocaliseRequest
 from onnxproof.records import Candidate, Divergence, Loaded, Work
 from onnxproof.runtime import open_session
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Spec
 
 Damage = Callable[[onnx.ModelProto], None]

@@ -6,11 +6,12 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxproof.agreement import Disagreement, read_set
+from onnxproof.agreement import Disagreement
 from onnxproof.check import CheckRequest, check_candidate, check_in_child
 from onnxproof.child import prepare_children
 from onnxproof.errors import CheckError
 from onnxproof.records import Candidate, CheckResult, Loaded, Work
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Spec
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import (

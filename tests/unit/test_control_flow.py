@@ -11,11 +11,11 @@ import onnx
 import pytest
 
 from onnxproof import export_model
-from onnxproof.agreement import read_set
 from onnxproof.check import CheckRequest, check_in_child
 from onnxproof.errors import ExportError
 from onnxproof.hints import against_refusal
 from onnxproof.records import CheckResult
+from onnxproof.saved_sets import read_set
 from onnxproof.spec import Spec, Strategy, parse_spec
 from tests.unit.builders import ROOT, work_in
 from tests.unit.making import export, load

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fault_page import render
-from benchmarks.fault_rows import last_rows
+from benchmarks.fault_rows import Row
 from benchmarks.faultlist import CONTROLS, FAULTS, Fault
 from benchmarks.faultlist.judge import Bench
+from benchmarks.json_lines import last_rows
 from onnxproof.child import prepare_children
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -48,6 +49,6 @@ def test_a_third_of_the_faults_is_tested_and_their_names_differ() -> None:
 
 
 def test_the_page_is_made_of_its_rows_and_every_fault_has_one() -> None:
-    rows = last_rows(DOCS / "faults.jsonl")
+    rows = last_rows(DOCS / "faults.jsonl", Row, "fault")
     assert {fault.name for fault in (*FAULTS, *CONTROLS)} <= set(rows)
     assert (DOCS / "faults.md").read_text(encoding="utf-8") == render(rows)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from onnxproof.agreement import read_set
 from onnxproof.noise import MAX_WEIGHTS_BYTES, Floor, measure_noise
 from onnxproof.records import Reference, Work
 from onnxproof.reference import ReferenceWriter
+from onnxproof.saved_sets import read_set
 from tests.unit.builders import Does, source_of, work_in
 
 DIMS = {"inputs": {"x": "float32[batch, 4]"}, "dims": {"batch": {"max": 6}}}

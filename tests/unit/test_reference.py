@@ -11,10 +11,10 @@ import torch
 from onnx import numpy_helper
 
 from onnxproof import reference
-from onnxproof.agreement import read_set
 from onnxproof.grid import shape_grid
 from onnxproof.inputs import draw
 from onnxproof.reference import ReferenceWriter
+from onnxproof.saved_sets import read_set
 from tests.toys import Linear, Tokens
 from tests.unit.builders import Does, source_of, work_in, write_reference
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,7 +11,9 @@ from onnxproof.artifact import Artifact
 from onnxproof.divergence.budget import Budget
 from onnxproof.divergence.examined import Examined, names_read
 from onnxproof.divergence.walk import Walk
+from onnxproof.nodes import size_of
 from onnxproof.records import Work
+from onnxproof.saved_sets import write_set
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +73,7 @@ def save_reproducer(walk: Walk, region: Region, work: Work, folder: str) -> Repr
         name: walk.feed[name] for name in region.inputs if name in walk.feed
     }
     expected = walk.read([region.tensor])[region.tensor]
-    sizes = [_size(examined.initializers[name]) for name in region.weights]
+    sizes = [size_of(examined.initializers[name]) for name in region.weights]
     total = sum(sizes) + expected.nbytes + sum(each.nbytes for each in given.values())
     if total > MAX_BYTES:
         reason = f"its minimal model would take {total / 1e6:.0f} MB, so none was saved"
@@ -82,7 +85,9 @@ def save_reproducer(walk: Walk, region: Region, work: Work, folder: str) -> Repr
     path = Path(work.path(folder, "model.onnx"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
-    _save_set(path.with_name("test_data_set_0"), given, {region.tensor: expected})
+    saved = path.with_name("test_data_set_0")
+    shutil.rmtree(saved, ignore_errors=True)  # of a suspect before this one
+    write_set(saved, given, {region.tensor: expected})
     reproduces = _differs(path, given, region.tensor, expected, examined.libraries, walk.budget)
     return Reproducer(Artifact.of(work.folder, f"{folder}/model.onnx"), reproduces)
 
@@ -125,20 +130,6 @@ def _model(
     )
 
 
-def _save_set(
-    folder: Path, given: Mapping[str, np.ndarray], made: Mapping[str, np.ndarray]
-) -> None:
-    from onnx import numpy_helper
-
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.pb"):
-        old.unlink()
-    for kind, arrays in (("input", given), ("output", made)):
-        for index, (name, array) in enumerate(arrays.items()):
-            data = numpy_helper.from_array(array, name).SerializeToString()
-            (folder / f"{kind}_{index}.pb").write_bytes(data)
-
-
 def _differs(
     path: Path,
     given: Mapping[str, np.ndarray],
@@ -155,11 +146,3 @@ def _differs(
 
 def _as(array: np.ndarray, like: np.ndarray) -> np.ndarray:
     return array.astype(like.dtype).reshape(like.shape if array.size == like.size else array.shape)
-
-
-def _size(weight: onnx.TensorProto) -> int:
-    import math
-
-    from onnx import helper
-
-    return int(math.prod(weight.dims) * helper.tensor_dtype_to_np_dtype(weight.data_type).itemsize)
