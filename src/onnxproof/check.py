@@ -155,7 +155,7 @@ class _Checker:
             session = open_session(
                 self.path,
                 libraries=libraries,
-                optimisation="all" if consumed else "disabled",
+                optimization="all" if consumed else "disabled",
                 profile=Path(self.work.folder) if consumed else None,
             )
         except (SourceError, LoadError):

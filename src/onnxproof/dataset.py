@@ -64,21 +64,21 @@ def first_rows(spec: Spec, work: Work) -> Iterator[Feed]:
 
 
 def sizes_of(spec: Spec, feed: Feed) -> dict[str, int] | None:
-    """The dims of a feed; None where the spec does not declare such a size."""
-    sizes = {}
-    for name, each in spec.inputs.items():
-        for size, found in zip(each.shape, feed[name].shape, strict=True):
-            if isinstance(size, int) and size != found:
-                return None
-            if size in spec.dims:
-                sizes[str(size)] = found
-    agree = all(
+    """The dims of a feed; None where it has other sizes than the spec declares."""
+    found = {
+        size: length
+        for name, each in spec.inputs.items()
+        for size, length in zip(each.shape, feed[name].shape, strict=True)
+        if size in spec.dims
+    }
+    if set(found) != set(spec.dims):
+        return None  # arithmetic over a dim alone tells nothing of it
+    sizes = {name: found[name] for name in spec.dims}
+    declared = all(dim.holds(sizes[name]) for name, dim in spec.dims.items()) and all(
         feed[name].shape == tuple(int(evaluate(size, sizes)) for size in each.shape)
         for name, each in spec.inputs.items()
-        if set(sizes) == set(spec.dims)
     )
-    held = set(sizes) == set(spec.dims) and all(spec.dims[k].holds(v) for k, v in sizes.items())
-    return {name: sizes[name] for name in spec.dims} if agree and held else None
+    return sizes if declared else None
 
 
 def rows_in(feed: Feed) -> int:

@@ -32,7 +32,6 @@ SIMPLIFIERS: Final[dict[Literal["first", "fastest"], tuple[Simplifier, ...]]] = 
 SIDE_BY_SIDE_BYTES: Final = 2**30
 """Of a graph with its weights; two larger ones and PyTorch would be open at once to be timed."""
 _TOO_LARGE: Final = "it is too large to be timed beside the plain graph"
-_NOT_PROVEN: Final = "the plain graph is not proven"
 PARITY: Final = ("parity", "parity_unoptimized")
 """Verdicts after which it is worth asking where the graph goes wrong."""
 
@@ -88,32 +87,32 @@ def _guarded(
     plain: Attempt, strategy: Strategy, variant: str, stages: Stages, spec: Spec
 ) -> Ladder:
     """The first simplifier whose graph is proven and not slower beyond noise, else the plain."""
-    attempts, settled = [plain], ""
-    chosen, benchmark = plain.candidate, None
-    for simplifier in SIMPLIFIERS["first"] if plain.check else ():
-        if settled or not _is_proven(plain):
+    attempts = [plain]
+    if plain.candidate is None or not _is_proven(plain):
+        attempts += _passed_over("first", plain, strategy, variant)
+        return Ladder(attempts=tuple(attempts))
+    chosen, benchmark, settled = plain.candidate, None, ""
+    for simplifier in SIMPLIFIERS["first"]:
+        if settled:
             label = label_of(strategy, simplifier, variant)
-            reason = settled or _NOT_PROVEN
-            attempts.append(Attempt(label=label, outcome="not_reached", reason=reason))
+            attempts.append(Attempt(label=label, outcome="not_reached", reason=settled))
             continue
         rung = _simplified(plain, simplifier, stages, spec)
         attempts.append(rung)
-        if plain.candidate and rung.candidate and no_gain(rung.candidate, plain.candidate, spec):
+        if rung.candidate is None:
+            continue
+        if no_gain(rung.candidate, plain.candidate, spec):
             settled = f"{plain.label} stands"  # another simplifier hardly finds more
-        elif plain.candidate and rung.candidate and _is_proven(rung):
-            if plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
-                chosen, settled = rung.candidate, f"{rung.label} stands"
-                reasons = {rung.label: f"proven; {_TOO_LARGE}"}
-                attempts = _told_apart(attempts, reasons)
-                continue
+        elif _is_proven(rung) and plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
+            chosen, settled = rung.candidate, f"{rung.label} stands"
+            attempts = _told_apart(attempts, {rung.label: f"proven; {_TOO_LARGE}"})
+        elif _is_proven(rung):
             benchmark = stages.benchmark((plain.candidate, rung.candidate))
             # The simplified one first: of a tie with as many nodes it stands.
             chosen, reasons = choose((rung.candidate, plain.candidate), benchmark.ratios)
             attempts = _told_apart(attempts, reasons)
             slower = {each.contender for each in benchmark.ratios if each.low > 1}
             settled = "" if rung.label in slower else f"{chosen.label} stands"
-    if chosen is None or not _is_proven(plain):
-        return Ladder(attempts=tuple(attempts))
     benchmark = benchmark or stages.benchmark((chosen,))
     return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
 
@@ -124,13 +123,10 @@ def _fastest(spec: Spec, stages: Stages) -> Ladder:
         for strategy in spec.export.strategies:
             plain = _plain(strategy, variant, stages)
             attempts.append(plain)
-            for simplifier in SIMPLIFIERS["fastest"] if plain.check else ():
-                if _is_proven(plain):
-                    attempts.append(_simplified(plain, simplifier, stages, spec))
-                else:
-                    label = label_of(strategy, simplifier, variant)
-                    reached = Attempt(label=label, outcome="not_reached", reason=_NOT_PROVEN)
-                    attempts.append(reached)
+            if not _is_proven(plain):
+                attempts += _passed_over("fastest", plain, strategy, variant)
+                continue
+            attempts += [_simplified(plain, each, stages, spec) for each in SIMPLIFIERS["fastest"]]
     kept = [each.candidate for each in attempts if each.candidate and _is_proven(each)]
     if not kept:
         return Ladder(attempts=tuple(attempts))
@@ -138,6 +134,21 @@ def _fastest(spec: Spec, stages: Stages) -> Ladder:
     chosen, reasons = choose(kept, benchmark.ratios)
     attempts = _told_apart(attempts, reasons)
     return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+
+
+def _passed_over(
+    search: Literal["first", "fastest"], plain: Attempt, strategy: Strategy, variant: str
+) -> list[Attempt]:
+    """What is not made of a plain graph that is not proven; nothing is said where there is none."""
+    return [
+        Attempt(
+            label=label_of(strategy, each, variant),
+            outcome="not_reached",
+            reason="the plain graph is not proven",
+        )
+        for each in SIMPLIFIERS[search]
+        if plain.check
+    ]
 
 
 def _told_apart(attempts: Sequence[Attempt], reasons: Mapping[str, str]) -> list[Attempt]:

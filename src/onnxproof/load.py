@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import LoadError
@@ -66,8 +66,7 @@ def build_reference(request: LoadRequest) -> Loaded:
         score, rows = measure_metric(
             spec, work, lambda feed: run(source, feed, {"dataset rows": rows_in(feed)})
         )
-        better: Literal["higher", "lower"]
-        better = "higher" if spec.dataset.higher_is_better else "lower"
+        better = spec.dataset.better_scores
         metric = Metric(name=spec.dataset.metric, rows=rows, pytorch=score, better=better)
     began = time.monotonic()
     reference = writer.write(metric)

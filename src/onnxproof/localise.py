@@ -103,7 +103,7 @@ def localise_in_child(request: LocaliseRequest) -> Divergence:
             return finder.stopped(error, name)
         if not any(budget.gap(each, expected[each], found[each]) for each in expected):
             if level := _wrong_level(examined, feed, expected, budget):
-                return finder.optimised(level, name)
+                return finder.optimized(level, name)
             continue
         with finder.values(feed, budget) as values:
             return finder.first(Walk(examined, values, feed, expected, budget), name)
@@ -126,10 +126,10 @@ def _sets(request: LocaliseRequest) -> list[str]:
 def _wrong_level(
     examined: Examined, feed: Feed, expected: dict[str, np.ndarray], budget: Budget
 ) -> str:
-    """The lowest level of ONNX Runtime's optimisations that gives wrong outputs; empty for none."""
-    from onnxproof.runtime import OPTIMISATIONS
+    """The lowest level of ONNX Runtime's optimizations that gives wrong outputs; empty for none."""
+    from onnxproof.runtime import OPTIMIZATIONS
 
-    for level in OPTIMISATIONS:
+    for level in OPTIMIZATIONS:
         found = examined.run(feed, examined.outputs, level)
         if any(budget.gap(name, expected[name], found[name]) for name in expected):
             return level
@@ -198,10 +198,10 @@ class _Finder:
             reason="ONNX Runtime stops there",
         )
 
-    def optimised(self, level: str, set_name: str) -> Divergence:
+    def optimized(self, level: str, set_name: str) -> Divergence:
         """The graph is right, and what ONNX Runtime makes of it is not."""
         reason = (
-            f"wrong only with ONNX Runtime's optimisations, from level {level} on: every node is "
+            f"wrong only with ONNX Runtime's optimizations, from level {level} on: every node is "
             "right by itself, and one that they fuse is not"
         )
         return Divergence(against=self.against, worst_set=set_name, reason=reason)

@@ -23,7 +23,7 @@ LEAST_ULPS: Final = {"float16": 4, "float32": 32, "float64": 32}
 """Of the largest magnitude: a model without additions has no noise, and ``exp`` still differs."""
 MOST: Final = {"float16": 5e-2, "float32": 1e-2, "float64": 1e-4}
 """A share of the magnitude beyond which no noise excuses a difference."""
-EXACT_ULPS_FROM: Final = 1e-3
+ULPS_FROM: Final = 1e-3
 """Of the largest magnitude; a distance in ULPs near zero tells nothing of the model."""
 
 
@@ -148,7 +148,7 @@ def _ulps(expected: np.ndarray, difference: np.ndarray) -> float:
     import numpy as np
 
     size = np.abs(np.where(np.isfinite(expected), expected, 0))
-    counted = size >= max(EXACT_ULPS_FROM * _largest(size), float(np.finfo(size.dtype).tiny))
+    counted = size >= max(ULPS_FROM * _largest(size), float(np.finfo(size.dtype).tiny))
     return _largest(difference[counted] / np.spacing(size[counted]).astype(np.float64))
 
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import onnxruntime
 
 CPU = "CPUExecutionProvider"
-Optimisation = Literal["disabled", "basic", "extended", "all"]
-OPTIMISATIONS: Final[tuple[Optimisation, ...]] = ("basic", "extended", "all")
-"""Levels of ONNX Runtime's graph optimisations, from the least on; ``all`` is what people use."""
+Optimization = Literal["disabled", "basic", "extended", "all"]
+OPTIMIZATIONS: Final[tuple[Optimization, ...]] = ("basic", "extended", "all")
+"""Levels of ONNX Runtime's graph optimizations, from the least on; ``all`` is what people use."""
 
 
-_LEVELS: Final[dict[Optimisation, str]] = {
+_LEVELS: Final[dict[Optimization, str]] = {
     "disabled": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -75,7 +75,7 @@ def open_session(
     options: Mapping[str, str] | None = None,
     threads: int | None = None,
     libraries: Sequence[str] = (),
-    optimisation: Optimisation = "all",
+    optimization: Optimization = "all",
     profile: Path | None = None,
 ) -> Session:
     """A session on exactly ``provider``.
@@ -86,7 +86,7 @@ def open_session(
         options: The provider's own options.
         threads: Of one operator (intra-op), with one operator at a time; None is the default.
         libraries: Files with operators that ONNX Runtime has not itself.
-        optimisation: Level of ONNX Runtime's graph optimisations.
+        optimization: Level of ONNX Runtime's graph optimizations.
         profile: Folder for what ``kernels_of_a_run`` reads; None takes no profile.
 
     Raises:
@@ -100,7 +100,7 @@ def open_session(
             f"{', '.join(available)}; install the build that has it, or drop it from "
             "benchmark.providers"
         )
-    settings = _settings(threads, libraries, optimisation, profile)
+    settings = _settings(threads, libraries, optimization, profile)
     chosen = [(provider, dict(options or {}))]
     session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
     # ONNX Runtime falls back to the CPU without raising (microsoft/onnxruntime#23372), so ask it.
@@ -119,7 +119,7 @@ def open_session(
 
 
 def _settings(
-    threads: int | None, libraries: Sequence[str], optimisation: Optimisation, profile: Path | None
+    threads: int | None, libraries: Sequence[str], optimization: Optimization, profile: Path | None
 ) -> onnxruntime.SessionOptions:
     import onnxruntime
 
@@ -129,9 +129,9 @@ def _settings(
         settings.enable_profiling = True
         settings.profile_file_prefix = str(profile / "profile")
     settings.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, _LEVELS[optimisation]
+        onnxruntime.GraphOptimizationLevel, _LEVELS[optimization]
     )
-    if optimisation == "disabled":
+    if optimization == "disabled":
         # It computes what is folded otherwise, such as a transposed weight, and the arena takes
         # twice the memory for that.
         settings.enable_cpu_mem_arena = False

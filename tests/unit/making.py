@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import numpy_helper, parser
 from torch import nn
 
@@ -62,6 +63,21 @@ def export(
 ) -> Candidate:
     """The real stage, in this process."""
     return export_in_child(ExportRequest(spec, work, loaded, strategy, variant))
+
+
+def save_bert(folder: Path) -> None:
+    """A small BERT for three classes, as transformers saves one."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        num_labels=3,
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(folder)
 
 
 def model_of(text: str) -> onnx.ModelProto:

@@ -79,23 +79,23 @@ def test_a_node_at_which_onnxruntime_stops_is_named(tmp_path: Path) -> None:
     assert found.reason == "ONNX Runtime stops there"
 
 
-def test_a_graph_that_is_right_without_optimisations_is_said_to_be_so(
+def test_a_graph_that_is_right_without_optimizations_is_said_to_be_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from onnxproof.divergence.examined import Examined
 
     run = Examined.run
 
-    def fuses_wrongly(self, feed, names, optimisation="disabled"):  # type: ignore[no-untyped-def]
+    def fuses_wrongly(self, feed, names, optimization="disabled"):  # type: ignore[no-untyped-def]
         found = run(self, feed, names)
-        wrong = optimisation in ("extended", "all")
+        wrong = optimization in ("extended", "all")
         return {name: each + 1 if wrong else each for name, each in found.items()}
 
     monkeypatch.setattr(Examined, "run", fuses_wrongly)
     found = localise_in_child(refused_beside_plain(work_in(tmp_path), PLAIN))
     assert found.tensor == ""
     assert found.reason.startswith(
-        "wrong only with ONNX Runtime's optimisations, from level extended on"
+        "wrong only with ONNX Runtime's optimizations, from level extended on"
     )
 
 

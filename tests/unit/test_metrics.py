@@ -81,17 +81,17 @@ def test_a_drop_is_towards_the_worse_side_and_rounding_is_none(
 
 
 @pytest.mark.parametrize(
-    ("metric", "better", "higher"),
+    ("metric", "better", "scores"),
     [
-        ("top1", None, True),
-        ("mse", None, False),
-        ("own:one", None, True),
-        ("own:one", "lower", False),
+        ("top1", None, "higher"),
+        ("mse", None, "lower"),
+        ("own:one", None, "higher"),
+        ("own:one", "lower", "lower"),
     ],
 )
 def test_lower_is_better_for_mse_and_where_the_spec_says_so(
-    metric: str, better: Any, higher: bool
+    metric: str, better: Any, scores: str
 ) -> None:
     dataset = Dataset(path="r", inputs={"x": "x"}, labels="y", metric=metric, better=better)
-    assert dataset.higher_is_better is higher
+    assert dataset.better_scores == scores
     assert dataset.modules == ({"own"} if ":" in metric else set())

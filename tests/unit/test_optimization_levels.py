@@ -9,7 +9,7 @@ import pytest
 from onnxproof.agreement import check_parity
 from onnxproof.check import CheckRequest, check_in_child
 from onnxproof.records import Candidate, Work
-from onnxproof.runtime import Optimisation, Session, open_session
+from onnxproof.runtime import Optimization, Session, open_session
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, affine_reference, save, save_reference
 
@@ -33,10 +33,10 @@ def test_a_graph_that_only_an_optimization_breaks_is_refused_and_both_verdicts_a
     wrong = save(AFFINE.replace("{1, 2,", "{1, 9,"), work, "trace")
     opened = []
 
-    def open_wrongly(path: Path, *, optimisation: Optimisation, **others: Any) -> Session:
-        opened.append(optimisation)
-        path = Path(work.path(wrong.model.path)) if optimisation == "all" else path
-        return open_session(path, optimisation=optimisation, **others)
+    def open_wrongly(path: Path, *, optimization: Optimization, **others: Any) -> Session:
+        opened.append(optimization)
+        path = Path(work.path(wrong.model.path)) if optimization == "all" else path
+        return open_session(path, optimization=optimization, **others)
 
     monkeypatch.setattr("onnxproof.runtime.open_session", open_wrongly)
     assert both_parities(right, work) == ("failed", "passed")
@@ -49,9 +49,9 @@ def test_a_graph_that_is_wrong_until_it_is_optimized_is_refused_too(
     right = save(AFFINE, work, "dynamo")
     wrong = save(AFFINE.replace("{1, 2,", "{1, 9,"), work, "trace")
 
-    def open_rightly(path: Path, *, optimisation: Optimisation, **others: Any) -> Session:
-        path = Path(work.path(right.model.path)) if optimisation == "all" else path
-        return open_session(path, optimisation=optimisation, **others)
+    def open_rightly(path: Path, *, optimization: Optimization, **others: Any) -> Session:
+        path = Path(work.path(right.model.path)) if optimization == "all" else path
+        return open_session(path, optimization=optimization, **others)
 
     monkeypatch.setattr("onnxproof.runtime.open_session", open_rightly)
     assert both_parities(wrong, work) == ("passed", "failed")

@@ -17,7 +17,7 @@ from examples import digits_cnn
 from onnxproof.spec import parse_spec
 from onnxproof.spec.source import KINDS, Kind
 from tests.unit.builders import ROWS, work_in
-from tests.unit.making import load
+from tests.unit.making import load, save_bert
 
 # torch.jit is deprecated, and transformers warns of what is meant here.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -75,18 +75,7 @@ def make_program(source: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 def make_transformers(source: dict[str, Any], root: Path) -> dict[str, Any]:
-    transformers = pytest.importorskip("transformers")
-    config = transformers.BertConfig(
-        vocab_size=50,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=8,
-    )
-    transformers.BertForSequenceClassification(config).save_pretrained(
-        root / source["transformers"]
-    )
+    save_bert(root / source["transformers"])
     return TOKENS
 
 

@@ -10,7 +10,7 @@ import pytest
 from onnxproof.errors import LoadError, SourceError
 from onnxproof.module import build_module
 from tests.unit.builders import work_in
-from tests.unit.making import load
+from tests.unit.making import load, save_bert
 from tests.unit.test_origins import key_for, message_of, proven, spec_for
 
 # transformers and the exporters warn of what is meant here.
@@ -28,18 +28,8 @@ BERT: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small BERT for three classes."""
-    transformers = pytest.importorskip("transformers")
-    config = transformers.BertConfig(
-        vocab_size=50,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        num_labels=3,
-    )
     root = tmp_path_factory.mktemp("models")
-    transformers.BertForSequenceClassification(config).save_pretrained(root / "bert")
+    save_bert(root / "bert")
     return root
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from onnxproof.inputs import Feed
 from onnxproof.nodes import every_node
 from onnxproof.records import Candidate, Work
-from onnxproof.runtime import Optimisation, open_session
+from onnxproof.runtime import Optimization, open_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ FOLLOWERS: Final = 3
 
 
 class Examined:
-    """The graph of a candidate, run by ONNX Runtime as it is written, without optimisations."""
+    """The graph of a candidate, run by ONNX Runtime as it is written, without optimizations."""
 
     def __init__(self, work: Work, candidate: Candidate, libraries: Sequence[str]) -> None:
         import onnx
@@ -43,7 +43,7 @@ class Examined:
                 self._users.setdefault(name, []).append(node)
 
     def run(
-        self, feed: Feed, names: Iterable[str], optimisation: Optimisation = "disabled"
+        self, feed: Feed, names: Iterable[str], optimization: Optimization = "disabled"
     ) -> dict[str, np.ndarray]:
         """Values of the tensors ``names``; what is no tensor, such as a sequence, is left out."""
         import numpy as np
@@ -62,7 +62,7 @@ class Examined:
             del graph.output[:]
             graph.output.extend(before)
         with self.beside(data) as path:
-            session = open_session(path, optimisation=optimisation, libraries=self.libraries)
+            session = open_session(path, optimization=optimization, libraries=self.libraries)
             values = session.run(feed)
         return {name: each for name, each in values.items() if isinstance(each, np.ndarray)}
 
@@ -78,7 +78,7 @@ class Examined:
             Path(name).unlink()
 
     def following(self, name: str) -> Iterator[str]:
-        """Tensors that an optimiser may have folded into ``name``: along its only uses."""
+        """Tensors that an optimizer may have folded into ``name``: along its only uses."""
         for _ in range(FOLLOWERS):
             users = self._users.get(name, [])
             if len(users) != 1 or len(users[0].output) != 1 or name in self.outputs:

@@ -140,7 +140,7 @@ def _differs(
 ) -> bool:
     from onnxproof.runtime import open_session
 
-    session = open_session(path, optimisation="disabled", libraries=libraries)
+    session = open_session(path, optimization="disabled", libraries=libraries)
     return budget.gap(tensor, expected, session.run(dict(given))[tensor]) is not None
 
 

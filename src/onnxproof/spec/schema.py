@@ -54,9 +54,9 @@ class Dataset(Section):
     )
 
     @property
-    def higher_is_better(self) -> bool:
-        """Whether a lower score of the ONNX model is a drop."""
-        return self.metric != "mse" if self.better is None else self.better == "higher"
+    def better_scores(self) -> Literal["higher", "lower"]:
+        """As asked, or as is usual for the metric."""
+        return self.better or ("lower" if self.metric == "mse" else "higher")
 
     @property
     def modules(self) -> set[str]:
