@@ -20,11 +20,11 @@ import torch
 
 from benchmarks.stopwatch import ROOT, make_files
 from onnxproof.api import plain_stages
-from onnxproof.baseline import eager
-from onnxproof.benchmark import take_samples
+from onnxproof.benchmark.baseline import eager
+from onnxproof.benchmark.paired import Interval, paired_ratio
+from onnxproof.benchmark.rounds import take_samples
 from onnxproof.chain import prove
 from onnxproof.inputs import draw
-from onnxproof.paired import Interval, paired_ratio
 from onnxproof.plan import prepare_for
 from onnxproof.records import Proof, Work
 from onnxproof.runtime import open_session

@@ -145,7 +145,7 @@ def factory_eats() -> AbstractContextManager[object]:
 def provider_is_listed() -> AbstractContextManager[object]:
     """A build that lists a provider whose library does not load: ONNX Runtime takes the CPU."""
     listed = ("ROCMExecutionProvider", "CPUExecutionProvider")
-    return mock.patch("onnxproof.runtime.available_providers", return_value=listed)
+    return mock.patch("onnxproof.runtime.session.available_providers", return_value=listed)
 
 
 def no_ledger() -> AbstractContextManager[object]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from onnxproof.baseline import eager
+from onnxproof.benchmark.baseline import eager
 from tests.unit.builders import spec_of, work_in
 
 FEED = {"x": np.ones((2, 4), np.float32)}

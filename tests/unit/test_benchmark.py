@@ -10,14 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from onnxproof import benchmark
-from onnxproof.benchmark import (
-    BenchmarkRequest,
-    Contender,
-    measure_in_child,
-    summarize,
-    take_samples,
-)
+from onnxproof.benchmark import BenchmarkRequest, measure_in_child
+from onnxproof.benchmark.contenders import Contender
+from onnxproof.benchmark.rounds import FINAL_ROUNDS, HEAT_ROUNDS, WARMUP_CALLS, take_samples
+from onnxproof.benchmark.summary import summarize
 from onnxproof.errors import BenchmarkError
 from onnxproof.inputs import Feed
 from onnxproof.records import BenchmarkResult, Candidate, Work
@@ -31,7 +27,7 @@ ABSENT = {"name": "NoSuchExecutionProvider"}
 
 @pytest.fixture(autouse=True)
 def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(benchmark, "WARMUP_SECONDS", 0)
+    monkeypatch.setattr("onnxproof.benchmark.rounds.WARMUP_SECONDS", 0)
     threads = torch.get_num_threads()
     yield
     assert torch.get_num_threads() == threads
@@ -111,7 +107,7 @@ def test_all_contenders_are_called_once_a_round_in_an_order_that_changes() -> No
     turns: list[int] = []
     samples = take_samples(calls_of(turns, 3), BenchmarkSpec(samples=20), seed=0)
     assert [len(each) for each in samples] == [20, 20, 20]
-    rounds = np.array(turns[3 * benchmark.WARMUP_CALLS :]).reshape(20, 3)
+    rounds = np.array(turns[3 * WARMUP_CALLS :]).reshape(20, 3)
     assert {tuple(sorted(each)) for each in rounds.tolist()} == {(0, 1, 2)}
     assert len({tuple(each) for each in rounds.tolist()}) > 3
 
@@ -140,7 +136,7 @@ def test_a_sample_belongs_to_the_contender_that_took_it(monkeypatch: pytest.Monk
 def test_warm_up_calls_are_not_samples() -> None:
     turns: list[int] = []
     samples = take_samples(calls_of(turns, 1), BenchmarkSpec(samples=2), seed=0)
-    assert (len(turns), len(samples[0])) == (benchmark.WARMUP_CALLS + 2, 2)
+    assert (len(turns), len(samples[0])) == (WARMUP_CALLS + 2, 2)
 
 
 def test_a_budget_that_is_used_up_leaves_two_whole_rounds() -> None:
@@ -167,7 +163,7 @@ def test_a_candidate_shown_to_be_slower_leaves_its_turns_to_the_others(
     samples = take_samples(calls, BenchmarkSpec(seconds=1), seed=0, races=[range(1, 4)])
     pytorch, first, slower, last = map(len, samples)
     assert pytorch == first == last
-    assert benchmark.HEAT_ROUNDS <= slower < first
+    assert HEAT_ROUNDS <= slower < first
 
 
 def test_candidates_of_another_provider_are_no_rivals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +177,7 @@ def test_candidates_of_another_provider_are_no_rivals(monkeypatch: pytest.Monkey
 def test_candidates_get_enough_rounds_to_be_told_apart_also_beyond_the_budget() -> None:
     spec = BenchmarkSpec(seconds=1e-9)
     samples = take_samples(calls_of([], 3), spec, seed=0, races=[range(1, 3)])
-    assert max(map(len, samples)) == benchmark.FINAL_ROUNDS
+    assert max(map(len, samples)) == FINAL_ROUNDS
 
 
 def test_candidates_are_compared_with_each_other_and_not_with_pytorch(work: Work) -> None:
@@ -201,7 +197,7 @@ def test_the_garbage_collector_rests_meanwhile_and_is_as_it_was_afterwards(
 
     def call() -> None:
         seen.append(gc.isenabled())
-        if fails and len(seen) > benchmark.WARMUP_CALLS:
+        if fails and len(seen) > WARMUP_CALLS:
             raise RuntimeError("out of paper")
 
     (gc.enable if enabled else gc.disable)()
@@ -214,7 +210,7 @@ def test_the_garbage_collector_rests_meanwhile_and_is_as_it_was_afterwards(
         assert gc.isenabled() is enabled
     finally:
         gc.enable()
-    assert not any(seen[benchmark.WARMUP_CALLS :])
+    assert not any(seen[WARMUP_CALLS:])
 
 
 def never(feed: Feed) -> Callable[[], object]:

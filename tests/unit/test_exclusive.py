@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from onnxproof.benchmark.exclusive import alone_on_this_machine, lock_path
 from onnxproof.errors import BenchmarkError
-from onnxproof.exclusive import alone_on_this_machine, lock_path
 
 HOLD = """
 import sys, time
-from onnxproof.exclusive import alone_on_this_machine
+from onnxproof.benchmark.exclusive import alone_on_this_machine
 with alone_on_this_machine(lambda: None):
     print("held", flush=True)
     time.sleep(60)

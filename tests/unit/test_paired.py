@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxproof.paired import compare, paired_ratio
+from onnxproof.benchmark.paired import compare, paired_ratio
 
 ROUNDS = 60
 
