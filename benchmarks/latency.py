@@ -109,8 +109,8 @@ def contenders(
             columns[each.label] = open_graph(each.candidate.model.path)
         else:
             missing[each.label] = each.reason
-    with eager(spec, work) as prepare:
-        columns["torch eager"] = prepare(feed)
+    with eager(spec, work) as ways:
+        columns["torch eager"] = ways["host"](feed)
         try:
             torch.compiler.reset()
             call = compiled(spec, work, feed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,13 +10,17 @@ from onnxproof.errors import one_line
 from onnxproof.progress import say
 from onnxproof.records import Basis, OutputParity, Reference, Verdict, Work
 from onnxproof.saved_sets import read_set
-from onnxproof.spec import Spec
+from onnxproof.spec import Provider, Spec
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from onnxproof.parity import Budget
     from onnxproof.runtime import Session
 
 BASES: Final[dict[Basis, str]] = {
     "noise": "from PyTorch's own noise against float64",
+    "rounding": "from what rounded products do to PyTorch",
     "dtype": "by dtype, since the noise is not known",
     "spec": "as the spec asks",
     "exact": "must be equal",
@@ -37,8 +41,31 @@ def check_parity(
     """
     name = "parity" if optimized else "parity_unoptimized"
     sets = [each for point in reference.points for each in point.sets[: None if optimized else 1]]
+    return judge(name, spec, work, session, reference, sets)
+
+
+def judge(
+    name: str,
+    spec: Spec,
+    work: Work,
+    session: Session,
+    reference: Reference,
+    sets: Sequence[str],
+    provider: Provider | None = None,
+) -> tuple[Verdict, tuple[OutputParity, ...]]:
+    """The verdict ``name`` over the samples ``sets``, and the numbers of every output.
+
+    Args:
+        name: Of the verdict.
+        spec: What was asked.
+        work: The folder of the reference.
+        session: The graph, on some provider.
+        reference: What PyTorch said.
+        sets: Names of samples.
+        provider: Whose tolerance holds; None for the usual one.
+    """
     try:
-        parity = compare_all(spec, work, session, reference, sets)
+        parity = compare_all(spec, work, session, reference, sets, provider)
     except Disagreement as error:
         return Verdict(name=name, outcome="failed", reason=str(error)), ()
     if bad := [each for each in parity if each.mismatched]:
@@ -62,24 +89,26 @@ def check_parity(
 
 
 def compare_all(
-    spec: Spec, work: Work, session: Session, reference: Reference, sets: Sequence[str]
+    spec: Spec,
+    work: Work,
+    session: Session,
+    reference: Reference,
+    sets: Sequence[str],
+    provider: Provider | None = None,
 ) -> tuple[OutputParity, ...]:
     """Parity of every output over the samples ``sets``; the tolerance is that of all samples.
 
     Raises:
         Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
     """
-    from onnxproof.parity import budget_for, compare, merge
+    from onnxproof.parity import compare, merge
 
     every = [name for point in reference.points for name in point.sets]
     saved = {name: read_set(Path(work.path(reference.folder, name))) for name in every}
-    noise = {each.name: each for each in reference.noise}
-    budgets = {
-        each.name: budget_for(
-            spec, each.name, [saved[name][1][each.name] for name in every], noise.get(each.name)
-        )
-        for each in reference.outputs
+    outputs = {
+        each.name: [saved[name][1][each.name] for name in every] for each in reference.outputs
     }
+    budgets = _budgets(spec, reference, outputs, provider)
     parity: dict[str, OutputParity] = {}
     for number, name in enumerate(sets):
         say("check", f"ONNX Runtime on {name}", number, len(sets))
@@ -101,6 +130,29 @@ def compare_all(
             row = compare(output, wanted, found, budgets[output], name)
             parity[output] = merge(parity[output], row) if output in parity else row
     return tuple(parity.values())
+
+
+def _budgets(
+    spec: Spec,
+    reference: Reference,
+    outputs: Mapping[str, Sequence[np.ndarray]],
+    provider: Provider | None,
+) -> dict[str, Budget]:
+    from onnxproof.parity import budget_for, budget_on
+    from onnxproof.runtime import precision_of
+
+    noise = {each.name: each for each in reference.noise}
+    budgets = {
+        name: budget_for(spec, name, arrays, noise.get(name)) for name, arrays in outputs.items()
+    }
+    if provider is None:
+        return budgets
+    precision = precision_of(provider.name, provider.options)
+    rounding = {each.name: each for each in reference.rounding if each.precision == precision}
+    return {
+        name: budget_on(provider, precision, budgets[name], arrays, rounding.get(name))
+        for name, arrays in outputs.items()
+    }
 
 
 def _where(reference: Reference, set_name: str) -> str:

@@ -19,6 +19,7 @@ from onnxproof.records import (
     Loaded,
     Metric,
     OutputParity,
+    ProviderCheck,
     Verdict,
     Work,
 )
@@ -83,6 +84,7 @@ def check_in_child(request: CheckRequest) -> CheckResult:
         parity=checker.parity,
         metric=checker.metric,
         kernels=checker.kernels,
+        providers=checker.providers,
         seconds=time.monotonic() - start,
     )
 
@@ -95,6 +97,7 @@ class _Checker:
         self.parity: tuple[OutputParity, ...] = ()
         self.metric: Metric | None = None
         self.kernels: dict[str, int] = {}
+        self.providers: tuple[ProviderCheck, ...] = ()
 
     def verdicts(self) -> Iterator[Verdict]:
         for ask in (self._bytes, self._structure, self._contract, self._weights):
@@ -115,7 +118,11 @@ class _Checker:
             yield self._metric(session)
         del session  # before there is another with the same weights
         session, verdict = self._open("parity_unoptimized")
-        yield self._parity(session, optimized=False)[0] if session else verdict
+        verdict = self._parity(session, optimized=False)[0] if session else verdict
+        del session
+        yield verdict
+        if verdict.outcome == "passed":
+            self.providers = self._elsewhere()
 
     def _bytes(self) -> Verdict:
         for file in self.candidate.files:
@@ -170,6 +177,12 @@ class _Checker:
     ) -> tuple[Verdict, tuple[OutputParity, ...]]:
         reference = self.loaded.reference
         return check_parity(self.spec, self.work, session, reference, optimized=optimized)
+
+    def _elsewhere(self) -> tuple[ProviderCheck, ...]:
+        from onnxproof.elsewhere import check_elsewhere
+
+        libraries = find_libraries(self.spec, self.work)
+        return check_elsewhere(self.spec, self.work, self.loaded, self.candidate, libraries)
 
     def _kernels(self, session: Session) -> dict[str, int]:
         """Of the cheapest sample; a run that fails has none, and parity will say why."""

@@ -74,7 +74,7 @@ def proof_key(
     """
     files, distributions = _code_of(spec.source, roots, allow, local_code=local_code)
     metric = spec.dataset.modules if spec.dataset else set()
-    for module in sorted(spec.export.modules | metric):
+    for module in sorted(spec.export.modules | spec.benchmark.modules | metric):
         more_files, more = reached_code(module, roots, allow, local_code=local_code)
         files, distributions = files | more_files, distributions | more
     state = fingerprint(spec.source, roots) or weights_sha256

@@ -1,4 +1,4 @@
-"""Libraries of operators that ONNX Runtime has not itself, and a model of this spec needs."""
+"""What ONNX Runtime has not itself: libraries of operators, and of execution providers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnxproof.artifact import atomic_write
 from onnxproof.errors import SourceError
 from onnxproof.records import Work
 from onnxproof.sources import import_factory
-from onnxproof.spec import Spec
+from onnxproof.spec import Provider, Spec
 
 FILE: Final = "libraries.json"
 """In the work folder, and nowhere else: the paths are those of this machine."""
@@ -23,25 +23,40 @@ def find_libraries(spec: Spec, work: Work) -> tuple[str, ...]:
         SourceError: A module is not allowed or not there, or gives no file.
         LoadError: A module raised while it was imported.
     """
-    found = []
-    for reference in spec.export.needs:
-        function = import_factory(reference, work.roots, work.allow, local_code=work.local_code)
-        try:
-            path = function()
-        except Exception as error:
-            raise SourceError(
-                f"export.needs {reference} raised {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(path, str | Path) or not Path(path).is_file():
-            raise SourceError(
-                f"export.needs {reference} gives {path!r}, which is no file; let it return the "
-                "path of a library that SessionOptions.register_custom_ops_library takes"
-            )
-        found.append(str(path))
+    taker = "SessionOptions.register_custom_ops_library"
+    needs = spec.export.needs
+    found = [_path_from("export.needs", reference, taker, work) for reference in needs]
     if found:
         with atomic_write(Path(work.path(FILE))) as draft:
             draft.write_text(json.dumps(found), encoding="utf-8")
     return tuple(found)
+
+
+def find_plugin(provider: Provider, work: Work) -> str | None:
+    """In a child: the library of an execution provider; None where ONNX Runtime has it itself.
+
+    Raises:
+        SourceError: The module is not allowed or not there, or gives no file.
+        LoadError: The module raised while it was imported.
+    """
+    if provider.library is None:
+        return None
+    taker = "onnxruntime.register_execution_provider_library"
+    return _path_from("benchmark.providers library", provider.library, taker, work)
+
+
+def _path_from(word: str, reference: str, taker: str, work: Work) -> str:
+    function = import_factory(reference, work.roots, work.allow, local_code=work.local_code)
+    try:
+        path = function()
+    except Exception as error:
+        raise SourceError(f"{word} {reference} raised {type(error).__name__}: {error}") from error
+    if not isinstance(path, str | Path) or not Path(path).is_file():
+        raise SourceError(
+            f"{word} {reference} gives {path!r}, which is no file; let it return the path of a "
+            f"library that {taker} takes"
+        )
+    return str(path)
 
 
 def noted_libraries(folder: str | Path) -> tuple[str, ...]:

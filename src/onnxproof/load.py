@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from onnxproof.child import run_in_child
 from onnxproof.errors import LoadError
@@ -12,6 +12,9 @@ from onnxproof.origins.mlflow_model import FOLDER
 from onnxproof.progress import say
 from onnxproof.records import Loaded, Metric, Work
 from onnxproof.spec import Spec
+
+if TYPE_CHECKING:
+    from onnxproof.runtime import Precision
 from onnxproof.tracking import fetch_source
 
 
@@ -52,6 +55,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     from onnxproof.module import build_module, state_digest
     from onnxproof.noise import measure_noise
     from onnxproof.reference import ReferenceWriter, run
+    from onnxproof.rounding import measure_rounding
     from onnxproof.state import StateWriter
 
     spec, work = request
@@ -71,11 +75,12 @@ def build_reference(request: LoadRequest) -> Loaded:
     began = time.monotonic()
     reference = writer.write(metric)
     seconds = time.monotonic() - began
+    rounding = measure_rounding(source, work, reference, _precisions(spec), seconds)
     habits = watch(source)
     state.write(work)
     parameters = sum(each.numel() for each in source.module.parameters())
     floor = measure_noise(source, work, reference, weights_bytes, seconds)
-    noted = {"noise": floor.noise, "noise_missing": floor.missing}
+    noted = {"noise": floor.noise, "noise_missing": floor.missing, "rounding": rounding}
     return Loaded(
         module_class=f"{type(source.model).__module__}.{type(source.model).__qualname__}",
         parameters=parameters,
@@ -87,3 +92,11 @@ def build_reference(request: LoadRequest) -> Loaded:
         reference=reference.model_copy(update=noted),
         seconds=time.monotonic() - start,
     )
+
+
+def _precisions(spec: Spec) -> list[Precision]:
+    """Below float32, that the providers' products may round to."""
+    from onnxproof.runtime import precision_of
+
+    found = {precision_of(each.name, each.options) for each in spec.benchmark.providers}
+    return sorted(found - {"float32"})

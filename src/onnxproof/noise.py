@@ -66,7 +66,7 @@ def measure_noise(
                 exact = _exact(source, feed, point.dims)
                 for name in floats:
                     if exact[name].dtype == "float64":  # else forward chose its dtype itself
-                        seen[name].append(_between(name, saved[name], exact[name]))
+                        seen[name].append(between(name, saved[name], exact[name]))
     except (LoadError, SpecError, RuntimeError, TypeError, KeyError, ValueError) as error:
         return Floor(missing=f"the module does not run in float64: {one_line(error, 200)}")
     noise = tuple(_worst(each) for each in seen.values() if each)
@@ -105,7 +105,12 @@ def _exact(
     return run(source, {name: widened(array) for name, array in feed.items()}, sizes)
 
 
-def _between(name: str, saved: np.ndarray, exact: np.ndarray) -> Noise:
+def between(name: str, saved: np.ndarray, exact: np.ndarray) -> Noise:
+    """The largest difference among elements that are finite in both.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
     import numpy as np
 
     if saved.shape != exact.shape:

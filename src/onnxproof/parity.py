@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.records import Basis, Noise, OutputParity
-from onnxproof.spec import Spec, Tolerance
+from onnxproof.records import Basis, Noise, OutputParity, Rounding
+from onnxproof.spec import Provider, Spec, Tolerance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,13 @@ LEAST_ULPS: Final = {"float16": 4, "float32": 32, "float64": 32}
 """Of the largest magnitude: a model without additions has no noise, and ``exp`` still differs."""
 MOST: Final = {"float16": 5e-2, "float32": 1e-2, "float64": 1e-4}
 """A share of the magnitude beyond which no noise excuses a difference."""
+MULTIPLE_OF_ROUNDING: Final = 4
+"""Of what rounding does to PyTorch that a provider may be away: it rounds the same operands, and
+some between them, in another order (docs/tolerance.md has what was measured)."""
+UNKNOWN_ROUNDING: Final = {"tf32": 1e-2, "float16": 1e-2, "bfloat16": 8e-2}
+"""A share of the output's magnitude where forward did not run with rounded products."""
+MOST_ROUNDING: Final = 1e-1
+"""A share of the magnitude beyond which no rounding excuses a difference."""
 ULPS_FROM: Final = 1e-3
 """Of the largest magnitude; a distance in ULPs near zero tells nothing of the model."""
 
@@ -57,13 +64,40 @@ def budget_for(
     if isinstance(spec.check.tolerance, Tolerance):
         return Budget(spec.check.tolerance.atol, spec.check.tolerance.rtol, "spec", nonfinite)
     dtype = str(expected[0].dtype)
-    scale = float(np.median([_largest(np.abs(array[np.isfinite(array)])) for array in expected]))
+    scale = _scale_of(expected)
     share, basis = UNKNOWN[dtype], "dtype"
     if noise is not None:
         noisy = MULTIPLE * noise.max_abs / scale if scale else 0.0
         least = LEAST_ULPS[dtype] * float(np.finfo(dtype).eps)
         share, basis = min(max(noisy, least), MOST[dtype]), "noise"
     return Budget(share * scale, share, basis, nonfinite)  # type: ignore[arg-type]
+
+
+def budget_on(
+    provider: Provider,
+    precision: str,
+    usual: Budget,
+    expected: Sequence[np.ndarray],
+    rounding: Rounding | None,
+) -> Budget:
+    """What an output is held to on a provider whose products may round to ``precision``.
+
+    A tolerance of the provider in the spec overrides. A tolerance of the whole check and equality
+    stay as they are. In float32 it is the usual one.
+    """
+    if isinstance(provider.tolerance, Tolerance):
+        if usual.basis == "exact":
+            return usual
+        given = provider.tolerance
+        return Budget(given.atol, given.rtol, "spec", usual.allow_nonfinite)
+    if precision == "float32" or usual.basis in {"spec", "exact"}:
+        return usual
+    scale = _scale_of(expected)
+    share = UNKNOWN_ROUNDING[precision]
+    if rounding is not None:
+        share = MULTIPLE_OF_ROUNDING * rounding.max_abs / scale if scale else 0.0
+    share = min(max(share, usual.rtol), MOST_ROUNDING)
+    return Budget(share * scale, share, "rounding", usual.allow_nonfinite)
 
 
 def compare(
@@ -128,6 +162,13 @@ def merge(one: OutputParity, other: OutputParity) -> OutputParity:
             pair = [each for row in (one, other) if (each := getattr(row, name)) is not None]
             merged[name] = pick(pair) if len(pair) == 2 else next(iter(pair), None)
     return worst.model_copy(update=merged)
+
+
+def _scale_of(expected: Sequence[np.ndarray]) -> float:
+    """The median over samples of the largest magnitude."""
+    import numpy as np
+
+    return float(np.median([_largest(np.abs(array[np.isfinite(array)])) for array in expected]))
 
 
 def _largest(array: np.ndarray) -> float:

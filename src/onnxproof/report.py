@@ -91,7 +91,7 @@ def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
             "min ms": round(each.min_ms, 4),
             "samples": each.samples,
             "threads": each.threads,
-            "provider": each.provider or "PyTorch",
+            "provider": each.where,
         }
         for each in benchmark.latencies
     ]
@@ -145,13 +145,12 @@ def closeness(proof: Proof) -> Iterator[str]:
 
 
 def _speed(proof: Proof) -> Iterator[str]:
-    eager = {label(each.dims): each for each in proof.benchmark.latencies if not each.provider}
     for each in proof.benchmark.latencies:
-        base = eager.get(label(each.dims))
+        base = proof.benchmark.pytorch_beside(each)
         if each.contender == proof.chosen.label and base is not None:
             yield (
                 f"{base.p50_ms / each.p50_ms:.2f}x PyTorch eager at {label(each.dims)} "
-                f"({in_ms(each.p50_ms)} against {in_ms(base.p50_ms)}, {each.provider}, "
+                f"({in_ms(each.p50_ms)} against {in_ms(base.p50_ms)}, {each.where}, "
                 f"{count(each.threads, 'thread')})"
             )
 
@@ -249,10 +248,8 @@ def _made_with(proof: Proof) -> str:
 
 
 def _ratio(benchmark: BenchmarkResult, row: Latency) -> str:
-    for eager in benchmark.latencies:
-        if not eager.provider and eager.dims == row.dims and row.provider:
-            return f"{eager.p50_ms / row.p50_ms:.2f}x"
-    return ""
+    eager = benchmark.pytorch_beside(row)
+    return f"{eager.p50_ms / row.p50_ms:.2f}x" if eager else ""
 
 
 def _range(dim: Dim) -> str:

@@ -12,8 +12,8 @@ FEED = {"x": np.ones((2, 4), np.float32)}
 
 
 def test_a_call_gives_what_the_module_gives(tmp_path: Path) -> None:
-    with eager(spec_of(), work_in(tmp_path)) as prepare:
-        first, second = prepare(FEED)(), prepare(FEED)()
+    with eager(spec_of(), work_in(tmp_path)) as ways:
+        first, second = ways["host"](FEED)(), ways["host"](FEED)()
     assert isinstance(first, torch.Tensor)
     assert isinstance(second, torch.Tensor)
     assert first.shape == (2, 3)
@@ -22,8 +22,8 @@ def test_a_call_gives_what_the_module_gives(tmp_path: Path) -> None:
 
 def test_tensors_are_made_before_the_call(tmp_path: Path) -> None:
     feed = {"x": np.ones((2, 4), np.float32)}
-    with eager(spec_of(), work_in(tmp_path)) as prepare:
-        call = prepare(feed)
+    with eager(spec_of(), work_in(tmp_path)) as ways:
+        call = ways["host"](feed)
         before = call()
         feed["x"][:] = 7
         after = call()
@@ -33,8 +33,8 @@ def test_tensors_are_made_before_the_call(tmp_path: Path) -> None:
 
 
 def test_nothing_is_kept_for_gradients(tmp_path: Path) -> None:
-    with eager(spec_of(), work_in(tmp_path)) as prepare:
-        result = prepare(FEED)()
+    with eager(spec_of(), work_in(tmp_path)) as ways:
+        result = ways["host"](FEED)()
     assert isinstance(result, torch.Tensor)
     assert result.is_inference()
     assert not torch.is_inference_mode_enabled()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,15 +56,21 @@ def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
     start = time.monotonic()
     latencies: list[Latency] = []
     samples: dict[str, list[list[float]]] = defaultdict(list)
-    with eager(spec, work) as baseline:
+    with ExitStack() as stack:
         sessions, skipped = open_all(spec.benchmark, work, candidates)
-        contenders = [Contender(EAGER, "", baseline), *sessions]
+        devices = dict.fromkeys(each.device for each in sessions)
+        baselines = [
+            Contender(EAGER, "", prepare, binding, device)
+            for device in devices or ("cpu",)
+            for binding, prepare in stack.enter_context(eager(spec, work, device)).items()
+        ]
+        contenders = [*baselines, *sessions]
         for number, point in enumerate(spec.benchmark.at):
             sizes = {**example_sizes(spec.dims), **point}
             say("benchmark", label(sizes), number, len(spec.benchmark.at))
             feed = draw(spec.inputs, sizes, spec.check.seed, 0)
             calls = [contender.prepare(feed) for contender in contenders]
-            racing = _races(contenders, len(candidates))
+            racing = _races(len(baselines), contenders, len(candidates))
             samples_ms = take_samples(calls, spec.benchmark, spec.check.seed, racing)
             for contender, taken in zip(contenders, samples_ms, strict=True):
                 latencies.append(summarize(contender, sizes, spec.benchmark.threads, taken))
@@ -77,8 +84,9 @@ def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
     )
 
 
-def _races(contenders: Sequence[Contender], candidates: int) -> list[range]:
-    """Places of the candidates on each provider, which are what is chosen among."""
+def _races(baselines: int, contenders: Sequence[Contender], candidates: int) -> list[range]:
+    """Places of the candidates on each provider and binding, which are what is chosen among."""
     if candidates < 2:
         return []
-    return [range(first, first + candidates) for first in range(1, len(contenders), candidates)]
+    firsts = range(baselines, len(contenders), candidates)
+    return [range(first, first + candidates) for first in firsts]

@@ -21,6 +21,8 @@ def summarize(
     return Latency(
         contender=contender.label,
         provider=contender.provider,
+        binding=contender.binding,
+        device=contender.device,
         dims=sizes,
         threads=threads,
         samples=len(samples_ms),

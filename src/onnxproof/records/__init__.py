@@ -16,13 +16,12 @@ from onnxproof.records.base import (
 from onnxproof.records.candidate import (
     Attempt,
     Baked,
-    Basis,
     BenchmarkResult,
+    Binding,
     Candidate,
     CheckResult,
     Ladder,
     Latency,
-    OutputParity,
     Ratio,
     Simplifier,
     label_of,
@@ -30,6 +29,7 @@ from onnxproof.records.candidate import (
 from onnxproof.records.divergence import Divergence
 from onnxproof.records.ledger import Ledger, LedgerEntry
 from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
+from onnxproof.records.parity import Basis, OutputParity
 from onnxproof.records.proof import (
     SCHEMA_VERSION,
     ExportOutcome,
@@ -38,12 +38,14 @@ from onnxproof.records.proof import (
     Status,
     Versions,
 )
+from onnxproof.records.provider import Placement, ProviderCheck
 from onnxproof.records.reference import (
     GridPoint,
     Loaded,
     Metric,
     Noise,
     Reference,
+    Rounding,
     TensorRecord,
 )
 
@@ -53,6 +55,7 @@ __all__ = [
     "Baked",
     "Basis",
     "BenchmarkResult",
+    "Binding",
     "Candidate",
     "CheckResult",
     "Difference",
@@ -71,11 +74,14 @@ __all__ = [
     "OperatorReport",
     "Outcome",
     "OutputParity",
+    "Placement",
     "Proof",
+    "ProviderCheck",
     "Ratio",
     "Record",
     "Reference",
     "Registration",
+    "Rounding",
     "Simplifier",
     "Status",
     "TensorRecord",

@@ -8,9 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from onnxproof.artifact import Artifact
-from onnxproof.records.base import Difference, Outcome, Record, Verdict
+from onnxproof.records.base import Outcome, Record, Verdict
 from onnxproof.records.divergence import Divergence
 from onnxproof.records.ledger import Ledger
+from onnxproof.records.parity import OutputParity
+from onnxproof.records.provider import ProviderCheck
 from onnxproof.records.reference import Metric
 from onnxproof.spec import Strategy
 
@@ -66,36 +68,6 @@ class Candidate(Record):
         return all(each.unchanged(folder) for each in self.files)
 
 
-Basis = Literal["noise", "dtype", "spec", "exact"]
-"""What a budget was made from: PyTorch's noise, a constant of the dtype, the spec; or none."""
-
-
-class OutputParity(Record):
-    """Largest disagreement between PyTorch and ONNX Runtime for one output, over all samples."""
-
-    name: str
-    dtype: str
-    samples: int
-    max_abs_diff: Difference
-    max_rel_diff: Difference
-    max_ulp: Difference | None = None  # of float outputs
-    cosine: float | None = None  # the least of a sample
-    sqnr_db: Difference | None = None  # likewise; None where nothing differs
-    mismatched: int  # elements with |onnx - torch| > atol + rtol * |torch|
-    elements: int
-    rows: int | None = None  # of float outputs with an axis to choose along, such as logits
-    same_top1: int | None = None  # rows whose largest element is at the same place
-    atol: float
-    rtol: float
-    basis: Basis = "dtype"
-    budget_used: Difference | None = (
-        None  # the smallest budget that would pass, as a share of this one
-    )
-    allow_nonfinite: bool = False  # NaN and infinity pass where PyTorch gives the same
-    worst_set: str  # the test_data_set of max_abs_diff
-    worst_index: tuple[int, ...]
-
-
 class CheckResult(Record):
     """Verdicts on one candidate, in the order in which they were reached."""
 
@@ -107,17 +79,23 @@ class CheckResult(Record):
     parity: tuple[OutputParity, ...] = ()
     metric: Metric | None = None
     kernels: dict[str, int] = Field(default_factory=dict)  # by operator, as ONNX Runtime ran them
+    providers: tuple[ProviderCheck, ...] = ()  # of benchmark.providers, besides the CPU's
     seconds: float
 
     @property
     def proven(self) -> bool:
-        """Whether nothing failed and nothing was left out."""
-        return all(verdict.outcome == "passed" for verdict in self.verdicts)
+        """Whether nothing failed and nothing was left out but a provider that is not required."""
+        return not self._against
 
     @property
     def reason(self) -> str:
         """The first verdict that is not ``passed``; empty when proven."""
-        return next((f"{v.name}: {v.reason}" for v in self.verdicts if v.outcome != "passed"), "")
+        return next((f"{each.name}: {each.reason}" for each in self._against), "")
+
+    @property
+    def _against(self) -> list[Verdict]:
+        elsewhere = [each.verdict for each in self.providers if each.verdict.outcome == "failed"]
+        return [each for each in self.verdicts if each.outcome != "passed"] + elsewhere
 
 
 class Attempt(Record):
@@ -134,11 +112,17 @@ class Attempt(Record):
     chosen: bool = False
 
 
+Binding = Literal["host", "device"]
+"""Where inputs and outputs of a call are; with ``device`` nothing is copied."""
+
+
 class Latency(Record):
-    """Wall-clock time of one call, host to host, in milliseconds."""
+    """Wall-clock time of one call, until its device has ended, in milliseconds."""
 
     contender: str  # "pytorch eager" or a candidate's label
     provider: str  # "" for PyTorch
+    binding: Binding = "host"
+    device: str = "cpu"  # "cuda" where the outputs are computed there
     dims: dict[str, int]
     threads: int
     samples: int
@@ -146,6 +130,12 @@ class Latency(Record):
     p90_ms: float | None  # None below ten samples
     min_ms: float
     mean_ms: float
+
+    @property
+    def where(self) -> str:
+        """``CUDAExecutionProvider, nothing copied``; PyTorch, on which device."""
+        name = self.provider or ("PyTorch" if self.device == "cpu" else f"PyTorch on {self.device}")
+        return f"{name}, nothing copied" if self.binding == "device" else name
 
 
 class Ratio(Record):
@@ -167,13 +157,25 @@ class BenchmarkResult(Record):
     skipped: tuple[Verdict, ...] = ()
     seconds: float
 
+    def pytorch_beside(self, latency: Latency) -> Latency | None:
+        """PyTorch's own at the same sizes, on the same device, bound in the same way."""
+        if not latency.provider:
+            return None
+        place = (latency.dims, latency.device, latency.binding)
+        for each in self.latencies:
+            if not each.provider and (each.dims, each.device, each.binding) == place:
+                return each
+        return None
+
     def speedup(self, label: str) -> float | None:
-        """PyTorch's median over ``label``'s, geometric mean over the points; above 1 is faster."""
+        """PyTorch's median over ``label``'s, geometric mean over the points; above 1 is faster.
+
+        Each is compared with PyTorch on its own device.
+        """
         ratios = [
-            eager.p50_ms / other.p50_ms
-            for eager in self.latencies
-            for other in self.latencies
-            if not eager.provider and other.contender == label and other.dims == eager.dims
+            eager.p50_ms / each.p50_ms
+            for each in self.latencies
+            if each.contender == label and (eager := self.pytorch_beside(each)) is not None
         ]
         product = 1.0
         for ratio in ratios:

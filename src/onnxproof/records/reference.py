@@ -48,6 +48,15 @@ class Noise(Record):
     sets: int
 
 
+class Rounding(Record):
+    """How far PyTorch's float32 output moves when products round what they multiply."""
+
+    precision: Literal["tf32", "float16", "bfloat16"]
+    name: str
+    max_abs: float
+    sets: int
+
+
 class Reference(Record):
     """Seeded inputs and PyTorch's outputs for them, saved as ``test_data_set_N``."""
 
@@ -61,6 +70,7 @@ class Reference(Record):
     metric: Metric | None = None
     noise: tuple[Noise, ...] = ()  # of float outputs; empty where it could not be measured
     noise_missing: str = ""  # why
+    rounding: tuple[Rounding, ...] = ()  # for the precisions of the spec's providers, below float32
 
 
 class Loaded(Record):

@@ -1,12 +1,24 @@
 """The one package that opens ONNX Runtime sessions, and tells the truth about providers."""
 
-from onnxproof.runtime.session import (
+from onnxproof.runtime.binding import BoundCall
+from onnxproof.runtime.providers import (
     CPU,
-    OPTIMIZATIONS,
-    Optimization,
-    Session,
+    Precision,
     available_providers,
-    open_session,
+    device_of,
+    precision_of,
 )
+from onnxproof.runtime.session import OPTIMIZATIONS, Optimization, Session, open_session
 
-__all__ = ["CPU", "OPTIMIZATIONS", "Optimization", "Session", "available_providers", "open_session"]
+__all__ = [
+    "CPU",
+    "OPTIMIZATIONS",
+    "BoundCall",
+    "Optimization",
+    "Precision",
+    "Session",
+    "available_providers",
+    "device_of",
+    "open_session",
+    "precision_of",
+]

@@ -1,22 +1,36 @@
-"""The one place that opens ONNX Runtime sessions, and tells the truth about providers."""
+"""Open a session on exactly the provider that was asked for, and run it."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from onnxproof.errors import BenchmarkError
 from onnxproof.inputs import Feed
+from onnxproof.records import Binding, Placement
+from onnxproof.runtime.binding import BoundCall
+from onnxproof.runtime.placement import cpu_share_of_time, placement_of, used_providers
+from onnxproof.runtime.providers import (
+    CPU,
+    available_providers,
+    captures_graphs,
+    device_of,
+    plugin_devices,
+    preload_libraries,
+    register_plugin,
+    why_not_built,
+    why_not_started,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import onnxruntime
 
-CPU = "CPUExecutionProvider"
 Optimization = Literal["disabled", "basic", "extended", "all"]
 OPTIMIZATIONS: Final[tuple[Optimization, ...]] = ("basic", "extended", "all")
 """Levels of ONNX Runtime's graph optimizations, from the least on; ``all`` is what people use."""
@@ -30,17 +44,45 @@ _LEVELS: Final[dict[Optimization, str]] = {
 }
 
 
+CALLS_TO_REPLAY: Final = 2
+"""The first run of a call that is captured records the CUDA graph, the second replays it."""
+
+
 class Session:
     """A model on one execution provider."""
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        provider: str = CPU,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         self._session = session
+        self.provider = provider
+        self.device = device_of(provider, options or {})
+        self.captures_graphs = captures_graphs(provider, options or {})
+        self._graphs = itertools.count(1)
         self.inputs = tuple(each.name for each in session.get_inputs())
         self.outputs = tuple(each.name for each in session.get_outputs())
 
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """How a call can be bound: to the host's arrays, to the device's, or both."""
+        if self.captures_graphs:
+            return ("device",)
+        return ("host",) if self.device.kind == "cpu" else ("host", "device")
+
     def run(self, feed: Feed) -> dict[str, np.ndarray]:
-        """Outputs by name; arrays of ``feed`` that the graph does not take are left out."""
-        return dict(zip(self.outputs, self.prepare(feed)(), strict=True))
+        """Outputs by name; arrays of ``feed`` that the graph does not take are left out.
+
+        Where runs are captured as a CUDA graph, those of the captured one.
+        """
+        if not self.captures_graphs:
+            return dict(zip(self.outputs, self.prepare(feed)(), strict=True))
+        call = self.bind(feed)
+        for _ in range(CALLS_TO_REPLAY):
+            call()
+        return call.outputs()
 
     def kernels_of_a_run(self, feed: Feed) -> dict[str, int]:
         """How often each operator runs, as ONNX Runtime has rewritten the graph.
@@ -48,24 +90,50 @@ class Session:
         The body of a loop counts once for each turn. To be asked first, and once: a profile holds
         all runs since the session was opened with one, and this ends it.
         """
-        try:
-            self.run(feed)
-        finally:
-            path = Path(self._session.end_profiling())
-            events = json.loads(path.read_text(encoding="utf-8"))
-            path.unlink()
         return dict(
             Counter(
                 event["args"]["op_name"]
-                for event in events
+                for event in self._events_of(feed)
                 if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
             )
         )
 
     def prepare(self, feed: Feed) -> Callable[[], list[np.ndarray]]:
-        """A call of the model on ``feed`` with nothing in it but ONNX Runtime's own work."""
-        taken = {name: feed[name] for name in self.inputs}
-        return partial(self._session.run, list(self.outputs), taken)
+        """A call of the model on ``feed`` with nothing in it but ONNX Runtime's own work.
+
+        Arrays are the host's, so what a device needs to copy is part of the call.
+        """
+        return partial(self._session.run, list(self.outputs), self._taken(feed))
+
+    def bind(self, feed: Feed) -> BoundCall:
+        """A call of the model with inputs and outputs that are on the provider's device."""
+        graph = next(self._graphs) if self.captures_graphs else None
+        return BoundCall(self._session, self._taken(feed), self.device, graph)
+
+    def placement(self, feed: Feed | None = None) -> Placement | None:
+        """Where ONNX Runtime put each node; None where this version cannot tell.
+
+        Args:
+            feed: For the share of time on the CPU, which takes one run of a session that was
+                opened with ``profile``; to be asked once, as ``kernels_of_a_run``.
+        """
+        placement = placement_of(self.provider, self._session)
+        if placement is None or feed is None:
+            return placement
+        return placement.model_copy(update={"cpu_time": cpu_share_of_time(self._events_of(feed))})
+
+    def _taken(self, feed: Feed) -> Feed:
+        return {name: feed[name] for name in self.inputs}
+
+    def _events_of(self, feed: Feed) -> list[dict[str, Any]]:
+        """ONNX Runtime's profile of all runs since the session was opened, ``feed``'s the last."""
+        try:
+            self.run(feed)
+        finally:
+            path = Path(self._session.end_profiling())
+            events: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+            path.unlink()
+        return events
 
 
 def open_session(
@@ -73,6 +141,7 @@ def open_session(
     provider: str = CPU,
     *,
     options: Mapping[str, str] | None = None,
+    plugin: str | None = None,
     threads: int | None = None,
     libraries: Sequence[str] = (),
     optimization: Optimization = "all",
@@ -84,6 +153,7 @@ def open_session(
         model: ONNX file; its external data is read from beside it.
         provider: Full name.
         options: The provider's own options.
+        plugin: The library that has the provider, where ONNX Runtime has it not itself.
         threads: Of one operator (intra-op), with one operator at a time; None is the default.
         libraries: Files with operators that ONNX Runtime has not itself.
         optimization: Level of ONNX Runtime's graph optimizations.
@@ -94,28 +164,27 @@ def open_session(
     """
     import onnxruntime
 
-    if provider not in (available := available_providers()):
-        raise BenchmarkError(
-            f"asked for {provider}, this ONNX Runtime {onnxruntime.__version__} has "
-            f"{', '.join(available)}; install the build that has it, or drop it from "
-            "benchmark.providers"
-        )
+    if plugin is not None:
+        register_plugin(plugin)
+    if provider not in available_providers():
+        raise BenchmarkError(why_not_built(provider))
+    preload_libraries(provider)
     settings = _settings(threads, libraries, optimization, profile)
-    chosen = [(provider, dict(options or {}))]
+    chosen: list[tuple[str, dict[str, str]]] | None = [(provider, dict(options or {}))]
+    if devices := plugin_devices(provider) if plugin is not None else []:
+        settings.add_provider_for_devices(devices[:1], dict(options or {}))
+        chosen = None
     session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
     # ONNX Runtime falls back to the CPU without raising (microsoft/onnxruntime#23372), so ask it.
     if (active := session.get_providers()[0]) != provider:
-        raise BenchmarkError(
-            f"asked for {provider}, ONNX Runtime chose {active}: a library or a driver of the "
-            "provider did not load; see the log"
-        )
+        raise BenchmarkError(why_not_started(provider, active))
     # An active provider may still take no node at all, and the CPU then does the work.
-    if provider not in (used := _used_providers(session) or {provider}):
+    if provider not in (used := used_providers(session) or {provider}):
         raise BenchmarkError(
             f"asked for {provider}, it takes no node of this graph: all are on "
             f"{', '.join(sorted(used))}"
         )
-    return Session(session)
+    return Session(session, provider, options)
 
 
 def _settings(
@@ -145,16 +214,3 @@ def _settings(
     for library in libraries:
         settings.register_custom_ops_library(library)
     return settings
-
-
-def _used_providers(session: onnxruntime.InferenceSession) -> set[str]:
-    """Providers that nodes were assigned to; empty where this ONNX Runtime cannot tell."""
-    ask = getattr(session, "get_provider_graph_assignment_info", tuple)
-    return {part.ep_name for part in ask()}
-
-
-def available_providers() -> tuple[str, ...]:
-    """Full names of the providers that this ONNX Runtime build has."""
-    import onnxruntime
-
-    return tuple(onnxruntime.get_available_providers())

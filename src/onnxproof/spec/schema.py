@@ -131,6 +131,15 @@ class Provider(Section):
     name: str = Field(default="CPUExecutionProvider", pattern=r"^\w+ExecutionProvider$")
     required: bool = True
     options: dict[str, str] = Field(default_factory=dict)
+    tolerance: Tolerance | Literal["auto"] = Field(
+        default="auto",
+        description="auto: the check's own, and what the provider's rounding does to PyTorch.",
+    )
+    library: str | None = Field(
+        default=None,
+        pattern=REFERENCE_PATTERN,
+        description="Of a plug-in: module:callable that returns the path of its library.",
+    )
 
 
 class BenchmarkSpec(Section):
@@ -145,6 +154,11 @@ class BenchmarkSpec(Section):
         default=5, gt=0, description="For each point of `at`, all contenders together."
     )
     samples: int | None = Field(default=None, ge=1, description="Rounds, instead of seconds.")
+
+    @property
+    def modules(self) -> set[str]:
+        """Modules that say where the libraries of plug-ins are."""
+        return {each.library.partition(":")[0] for each in self.providers if each.library}
 
 
 class Gates(Section):

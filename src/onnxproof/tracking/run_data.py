@@ -61,18 +61,19 @@ def _measured(proof: Proof) -> Iterator[tuple[str, float]]:
 
 
 def _latencies(proof: Proof) -> Iterator[tuple[str, float]]:
-    eager = {_place(each): each.p50_ms for each in proof.benchmark.latencies if not each.provider}
     for each in proof.benchmark.latencies:
         place = _place(each)
         if not each.provider:
-            yield f"p50_ms/PyTorch{place}", each.p50_ms
+            on = "" if each.device == "cpu" else f"/{each.device}"
+            yield f"p50_ms/PyTorch{on}{place}", each.p50_ms
         elif each.contender == proof.chosen.label:
             yield f"p50_ms/{each.provider}{place}", each.p50_ms
-            if place in eager:
-                yield f"speedup/{each.provider}{place}", eager[place] / each.p50_ms
+            if eager := proof.benchmark.pytorch_beside(each):
+                yield f"speedup/{each.provider}{place}", eager.p50_ms / each.p50_ms
 
 
 def _place(latency: Latency) -> str:
-    """``/batch:1 seq:24``; MLflow takes no ``=`` in a name."""
+    """``/device/batch:1 seq:24``; MLflow takes no ``=`` in a name."""
     sizes = " ".join(f"{name}:{size}" for name, size in latency.dims.items())
-    return f"/{sizes}" if sizes else ""
+    bound = "/device" if latency.binding == "device" else ""
+    return f"{bound}/{sizes}" if sizes else bound
