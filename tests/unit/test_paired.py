@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxproof.benchmark.paired import compare, paired_ratio
+from onnxproof.benchmark.paired import compare, paired_ratio, ratio_over_sittings
 
 ROUNDS = 60
 
@@ -65,3 +65,12 @@ def test_nothing_is_compared_without_two_contenders_and_two_rounds(
     samples: dict[str, list[list[float]]],
 ) -> None:
     assert compare(samples) == ()
+
+
+def test_sittings_that_disagree_widen_the_interval_however_many_rounds_they_have() -> None:
+    base = [[1.0] * 1000] * 4
+    found = ratio_over_sittings([[1.03] * 1000, [0.98] * 1000, [1.01] * 1000, [1.0] * 1000], base)
+    assert found.low < 1 < found.high
+    assert found.ratio == pytest.approx(1.005, abs=1e-3)
+    steady = ratio_over_sittings([[1.05] * 3, [1.06] * 3, [1.05] * 3, [1.04] * 3], base)
+    assert steady.low > 1.02

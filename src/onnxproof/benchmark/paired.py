@@ -58,6 +58,26 @@ def paired_ratio(ours: Samples, theirs: Samples) -> Interval:
     return Interval(*(float(np.exp(each)) for each in ends))
 
 
+def ratio_over_sittings(ours: Samples, theirs: Samples) -> Interval:
+    """Our latency over theirs, where each place is another sitting of the same measurement.
+
+    In a sitting everything is opened anew: where its weights come to lie makes the same graph up
+    to 3 % faster or slower for as long as it is open (docs/fastest.md), and no number of rounds
+    shows that. So a sitting is one observation, its median ratio; the interval is Student's.
+    """
+    import numpy as np
+    from scipy import stats
+
+    logs = []
+    for mine, other in zip(ours, theirs, strict=True):
+        rounds = min(len(mine), len(other))
+        logs.append(float(np.median(np.log(np.divide(mine[:rounds], other[:rounds])))))
+    centre = float(np.mean(logs))
+    spread = float(np.std(logs, ddof=1)) / len(logs) ** 0.5
+    reach = spread * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(logs) - 1))
+    return Interval(*(float(np.exp(each)) for each in (centre, centre - reach, centre + reach)))
+
+
 def compare(samples: Mapping[str, Samples]) -> tuple[Ratio, ...]:
     """Every contender over the one with the lowest latency, lowest first; that one is left out.
 
