@@ -25,6 +25,7 @@ STAGES = {
 TORCH_SIDE = {
     "baseline", "chance", "checkpoint", "dynamo", "eager", "exported_program", "factory", "flat",
     "guesses", "habits", "mlflow_model", "module", "noise", "program", "reference", "remedies",
+    "rounding",
     "script_file", "state", "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300

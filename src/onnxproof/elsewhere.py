@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from onnxproof.agreement import judge
-from onnxproof.errors import BenchmarkError, one_line
+from onnxproof.errors import OnnxproofError, one_line
 from onnxproof.libraries import find_plugin
 from onnxproof.records import Candidate, Loaded, Outcome, ProviderCheck, Verdict, Work
 from onnxproof.runtime import CPU, open_session, precision_of
@@ -24,10 +24,11 @@ def check_elsewhere(
 ) -> tuple[ProviderCheck, ...]:
     """Parity over every sample on each provider, with the tolerance that its precision needs.
 
-    A provider that did not start is skipped.
+    A provider that is not here, or did not start, is skipped.
 
     Raises:
         BenchmarkError: It is required.
+        SourceError: It is required, and what names the library of a plug-in gives none.
     """
     return tuple(
         _check(spec, work, loaded, candidate, provider, libraries)
@@ -54,7 +55,7 @@ def _check(
             libraries=libraries,
             profile=Path(work.folder),
         )
-    except BenchmarkError as error:
+    except OnnxproofError as error:  # there is no such provider here, or no such plug-in
         if provider.required:
             raise
         verdict = Verdict(name=name, outcome="skipped", reason=str(error))

@@ -10,6 +10,7 @@ from onnxproof.grid import label
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
 from onnxproof.parity_table import noise_line, parity_table
+from onnxproof.provider_report import provider_sections
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
@@ -41,6 +42,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         parity_table(proof.check.parity),
         *noise_line(proof.loaded.reference),
         *_metric(proof.check.metric),
+        *provider_sections(proof.check.providers),
         "## Shapes",
         _shapes(proof.spec.dims, proof.loaded.reference),
         "## Latency",
@@ -61,6 +63,7 @@ def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:
         if attempt.check is not None and not attempt.check.proven:
             parts += [f"## Verdicts on {attempt.label}", _verdicts(attempt.check)]
             parts += [parity_table(attempt.check.parity)] if attempt.check.parity else []
+            parts += provider_sections(attempt.check.providers)
     covered = [point for point in loaded.reference.points if point.sets]
     return join(
         f"# {name}: refused, nothing is registered",
