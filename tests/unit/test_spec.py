@@ -58,7 +58,7 @@ def test_every_catalog_entry_is_valid_and_named_after_its_file(path: Path) -> No
         ),
         (
             {"benchmark": {"providers": [{"nam": "x"}]}},
-            "benchmark.providers.0.nam: unknown key; valid here: library, name, options, required, ",
+            "benchmark.providers.0.nam: unknown key; valid here: library, name, options, required",
         ),
         ({"check": {"samples": "many"}}, "check.samples: "),
         ({"check": {"samples": "many"}}, "found 'many'"),
