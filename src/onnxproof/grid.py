@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 
 from onnxproof.dims import Dim, Size, evaluate, names_in
+from onnxproof.records import GridPoint
 from onnxproof.spec import Spec
 
 Sizes = dict[str, int]
@@ -66,6 +68,23 @@ def shape_grid(dims: Mapping[str, Dim], *, static: bool = False) -> tuple[Sizes,
         points.append({**least, name: dim.largest})
     distinct = {tuple(point.items()): point for point in points}
     return tuple(sorted(distinct.values(), key=lambda point: math.prod(point.values())))
+
+
+def affordable(points: Iterable[GridPoint], seconds: float) -> Iterator[GridPoint]:
+    """Points, cheapest first, as long as work at the next one should end within ``seconds``.
+
+    The work is what the caller does before it asks for the next; it is taken to grow with the
+    product of the sizes. The first point is always among them.
+    """
+    start = time.monotonic()
+    took_per_unit = 0.0
+    for number, point in enumerate(points):
+        units = max(1, math.prod(point.dims.values()))
+        began = time.monotonic()
+        if number and began - start + took_per_unit * units > seconds:
+            return
+        yield point
+        took_per_unit = (time.monotonic() - began) / units
 
 
 def _between(dim: Dim) -> int:

@@ -54,7 +54,8 @@ def build_reference(request: LoadRequest) -> Loaded:
     from onnxproof.habits import watch
     from onnxproof.module import build_module, state_digest
     from onnxproof.noise import measure_noise
-    from onnxproof.reference import ReferenceWriter, run
+    from onnxproof.outputs import run
+    from onnxproof.reference import ReferenceWriter
     from onnxproof.rounding import measure_rounding
     from onnxproof.state import StateWriter
 
@@ -63,8 +64,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.model)
     state = StateWriter(source.model)
-    refuse_chance(source)
-    writer = ReferenceWriter(source, work)
+    writer = ReferenceWriter(source, work, refuse_chance(source))
     metric = None
     if spec.dataset is not None:
         score, rows = measure_metric(

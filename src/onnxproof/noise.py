@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from onnxproof.errors import LoadError, SpecError, one_line
+from onnxproof.grid import affordable
 from onnxproof.progress import say
 from onnxproof.records import Noise, Reference, Work
 
@@ -53,14 +53,12 @@ def measure_noise(
         return Floor(missing="no output of float32 or float16")
     if weights_bytes > MAX_WEIGHTS_BYTES:
         return Floor(missing=f"the weights are larger than {MAX_WEIGHTS_BYTES >> 20} MiB")
-    deadline = time.monotonic() + max(LEAST_SECONDS, seconds * SHARE_OF_REFERENCE)
+    allowed = max(LEAST_SECONDS, seconds * SHARE_OF_REFERENCE)
     points = [point for point in reference.points if point.sets]
     seen: dict[str, list[Noise]] = {name: [] for name in floats}
     try:
         with _in_float64(source):
-            for number, point in enumerate(points):
-                if number and time.monotonic() > deadline:
-                    break
+            for number, point in enumerate(affordable(points, allowed)):
                 say("load", "PyTorch in float64", number, len(points))
                 feed, saved = read_set(Path(work.path(reference.folder, point.sets[0])))
                 exact = _exact(source, feed, point.dims)
@@ -92,7 +90,7 @@ def _exact(
 ) -> dict[str, np.ndarray]:
     import numpy as np
 
-    from onnxproof.reference import run
+    from onnxproof.outputs import run
 
     def widened(array: np.ndarray) -> np.ndarray:
         if array.dtype.kind != "f":

@@ -5,42 +5,43 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from onnxproof.dataset import first_rows, sizes_of
 from onnxproof.dims import evaluate, names_in
-from onnxproof.errors import LoadError, ReferenceRefused, SpecError, one_line
-from onnxproof.grid import Sizes, label, settled_shape, shape_grid
+from onnxproof.errors import ReferenceRefused
+from onnxproof.grid import Sizes, example_sizes, label, settled_shape, shape_grid
 from onnxproof.inputs import Feed, draw
 from onnxproof.module import SourceModule
+from onnxproof.outputs import Outputs, run
 from onnxproof.progress import say
 from onnxproof.records import GridPoint, Metric, Outcome, Reference, TensorRecord, Work
 from onnxproof.saved_sets import write_set
 from onnxproof.spec import Spec
-from onnxproof.tensors import NO_BFLOAT16
 from onnxproof.unused import unused_inputs
 
 if TYPE_CHECKING:
-    import numpy as np
-    import torch
-
-Outputs = dict[str, "np.ndarray"]
+    pass
 
 FOLDER: Final = "."
 """Beside the model, as ONNX lays out its own backend tests and onnx_test_runner reads them."""
 MAX_BYTES: Final = 256 * 2**20
 """Of all saved inputs and outputs; a proof is copied, uploaded and replayed."""
+FURTHER_SECONDS: Final = 0.5
+"""For samples beyond the first of every shape, where the spec does not ask for a number: shapes
+break graphs more often than values do, and a proof is to cost no more than one export."""
 
 
 class ReferenceWriter:
     """Runs the module over the shape grid and saves what it takes and gives, one set a sample."""
 
-    def __init__(self, source: SourceModule, work: Work) -> None:
+    def __init__(self, source: SourceModule, work: Work, at_example: Outputs | None = None) -> None:
+        """``at_example`` is the answer to the first sample of the example, where it was asked."""
         self.source = source
         self.work = work
+        self.at_example = at_example
         self.spec: Spec = source.spec
         self.folder = Path(work.path(FOLDER))
         self.size_bytes = 0
@@ -56,14 +57,16 @@ class ReferenceWriter:
             LoadError: forward raised at a declared shape.
             SpecError: ``outputs`` names another number of outputs than forward gives.
         """
+        example = example_sizes(self.spec.dims)
         points = shape_grid(self.spec.dims, static=self.spec.export.static)
         deadline = time.monotonic() + self.spec.check.seconds
-        covered = []
         unused = unused_inputs(self.spec, lambda feed, sizes: run(self.source, feed, sizes))
+        covered = []
         for number, sizes in enumerate(points):
             say("load", f"PyTorch at {label(sizes)}", number, len(points))
-            samples = range(self.spec.check.samples)
-            covered.append(self._cover(sizes, deadline, (self._draw(sizes, n) for n in samples)))
+            answer = self.at_example if sizes == example else None
+            covered.append(self._cover(sizes, deadline, [self._draw(sizes, 0)], answer=answer))
+        covered = list(self._more_of(covered, deadline))
         if self.spec.dataset is not None:
             covered += self._cover_rows(deadline)
         return Reference(
@@ -85,6 +88,21 @@ class ReferenceWriter:
             metric=metric,
         )
 
+    def _more_of(self, covered: Sequence[GridPoint], deadline: float) -> Iterator[GridPoint]:
+        """The points with further samples, cheapest first, while there is time for them."""
+        samples = self.spec.check.samples
+        asked = "samples" in self.spec.check.model_fields_set
+        until = float("inf") if asked else time.monotonic() + FURTHER_SECONDS
+        for number, point in enumerate(covered):
+            if not point.sets:
+                yield point
+                continue
+            say("load", f"PyTorch again at {label(point.dims)}", number, len(covered))
+            feeds = (self._draw(point.dims, sample) for sample in range(1, samples))
+            more = self._cover(point.dims, deadline, feeds, until=until)
+            sets = (*point.sets, *more.sets)
+            yield point.model_copy(update={"sets": sets, "reason": more.reason})
+
     def _draw(self, sizes: Sizes, sample: int) -> Feed:
         return draw(self.spec.inputs, sizes, self.spec.check.seed, sample)
 
@@ -96,13 +114,25 @@ class ReferenceWriter:
                 point = self._cover(sizes, deadline, same)
                 yield point.model_copy(update={"values": "dataset"})
 
-    def _cover(self, sizes: Sizes, deadline: float, feeds: Iterable[Feed]) -> GridPoint:
+    def _cover(
+        self,
+        sizes: Sizes,
+        deadline: float,
+        feeds: Iterable[Feed],
+        *,
+        until: float = float("inf"),
+        answer: Outputs | None = None,
+    ) -> GridPoint:
+        """Samples at one point; ``answer`` is the module's to the one feed, if it was asked."""
         names: list[str] = []
         for feed in feeds:
             if self.sets and time.monotonic() > deadline:
                 reason = f"check.seconds = {self.spec.check.seconds:g} was used up"
                 break
-            outputs = run(self.source, feed, sizes)
+            if time.monotonic() > until:
+                reason = f"{FURTHER_SECONDS:g} s were used up; set check.samples for more"
+                break
+            outputs = answer or run(self.source, feed, sizes)
             refuse_nonfinite(outputs, sizes, self.spec)
             if self.outputs_at:
                 refuse_another_kind(outputs, sizes, *self.outputs_at[0])
@@ -128,89 +158,6 @@ class ReferenceWriter:
         self.sets += 1
         write_set(self.folder / name, feed, outputs, self.digest.update)
         return name
-
-
-def run(source: SourceModule, feed: Feed, sizes: Sizes) -> Outputs:
-    """PyTorch's outputs by name.
-
-    Raises:
-        LoadError: forward raised, or returned no tensor, or what is no tensor.
-        SpecError: ``outputs`` does not fit, or two names are the same.
-    """
-    try:
-        result = source(feed)
-    except Exception as error:
-        text = one_line(error)
-        raise LoadError(
-            f"forward raised at {label(sizes)}, which the spec declares: "
-            f"{type(error).__name__}: {text}; narrow dims, or correct the inputs"
-        ) from error
-    tensors = list(flatten(result))
-    names = _output_names(source.spec, [name for name, _ in tensors])
-    return {name: _array(name, tensor) for name, (_, tensor) in zip(names, tensors, strict=True)}
-
-
-def _output_names(spec: Spec, given: Sequence[str]) -> Sequence[str]:
-    if not given:
-        raise LoadError("forward returns no tensor, so there is nothing to export; return one")
-    names = tuple(spec.outputs) or given
-    if len(names) != len(given):
-        raise SpecError(
-            f"outputs names {len(names)} ({', '.join(names)}), forward gives {len(given)} "
-            f"({', '.join(given)}); name each of them, or none"
-        )
-    # A graph gives each name to one value only.
-    if taken := [name for name in names if name in spec.inputs or names.count(name) > 1]:
-        raise SpecError(
-            f"forward's outputs are {', '.join(names)}, and {taken[0]!r} names another value too; "
-            f"give them {len(names)} names of their own in outputs"
-        )
-    return names
-
-
-def _array(name: str, tensor: torch.Tensor) -> np.ndarray:
-    try:
-        return tensor.detach().contiguous().numpy()
-    except (RuntimeError, TypeError):
-        if str(tensor.dtype) == "torch.bfloat16":
-            raise LoadError(
-                f"output {name!r} of bfloat16 cannot be proven: {NO_BFLOAT16}"
-            ) from None
-        raise LoadError(
-            f"output {name!r} is a {tensor.dtype} tensor ({tensor.layout}), which NumPy does not "
-            "have; return a dense one of float32"
-        ) from None
-
-
-def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Tensors of a nested result, under stable names: keys, fields, or ``output_K``; None left out.
-
-    Raises:
-        LoadError: Something in it is no tensor.
-    """
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        yield name or "output", value
-        return
-    parts: Iterable[tuple[str, Any]]
-    if isinstance(value, Mapping):
-        parts = [(str(key), each) for key, each in value.items()]
-    elif is_dataclass(value):
-        parts = [(field.name, getattr(value, field.name)) for field in fields(value)]
-    elif isinstance(value, (tuple, list)):
-        parts = [
-            (str(index) if name else f"output_{index}", each) for index, each in enumerate(value)
-        ]
-    elif value is None:
-        return
-    else:
-        raise LoadError(
-            f"forward returns {type(value).__name__} at {name or 'output'}; "
-            "an ONNX graph gives tensors only, so wrap the module in one that returns those"
-        )
-    for key, each in parts:
-        yield from flatten(each, f"{name}_{key}" if name else key)
 
 
 def refuse_nonfinite(outputs: Outputs, sizes: Sizes, spec: Spec) -> None:

@@ -59,7 +59,10 @@ def same_bytes(folder: Path) -> bool:
 
 
 def sets_of(proof: Any) -> list[str]:
-    return [name for point in proof["loaded"]["reference"]["points"] for name in point["sets"]]
+    """In the order in which they were saved, and in which their digest was taken."""
+    points = proof["loaded"]["reference"]["points"]
+    names = [name for point in points for name in point["sets"]]
+    return sorted(names, key=lambda name: int(name.rpartition("_")[2]))
 
 
 def replay(

@@ -8,12 +8,12 @@ with the operands of every product rounded to that precision and the sums still 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from onnxproof.errors import OnnxproofError
+from onnxproof.grid import affordable
 from onnxproof.progress import say
 from onnxproof.records import Noise, Reference, Rounding, Work
 
@@ -46,17 +46,15 @@ def measure_rounding(
     does not run so, and then the tolerance has to be guessed by precision alone.
     """
     from onnxproof.noise import between
-    from onnxproof.reference import run
+    from onnxproof.outputs import run
     from onnxproof.saved_sets import read_set
 
     found = []
     for precision in precisions:
-        deadline = time.monotonic() + seconds
         seen: dict[str, list[Noise]] = {}
-        for number, point in enumerate(each for each in reference.points if each.sets):
-            if number and time.monotonic() > deadline:
-                break
-            say("load", f"PyTorch with products in {precision}", number)
+        points = [each for each in reference.points if each.sets]
+        for number, point in enumerate(affordable(points, seconds)):
+            say("load", f"PyTorch with products in {precision}", number, len(points))
             feed, saved = read_set(Path(work.path(reference.folder, point.sets[0])))
             try:
                 with rounded_products(precision):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from onnxproof.grid import Sizes, example_sizes
 from onnxproof.inputs import Feed, draw
+from onnxproof.outputs import Outputs
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
-
-Outputs = dict[str, "np.ndarray"]
+    pass
 
 
 def unused_inputs(spec: Spec, run: Callable[[Feed, Sizes], Outputs]) -> set[str]:

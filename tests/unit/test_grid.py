@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from onnxproof.dims import Dim
-from onnxproof.grid import example_sizes, label, settled_shape, shape_grid
+from onnxproof.grid import affordable, example_sizes, label, settled_shape, shape_grid
+from onnxproof.records import GridPoint
 
 
 def dims(**ranges: Any) -> dict[str, Dim]:
@@ -119,3 +120,23 @@ def test_a_size_is_a_number_where_it_cannot_change() -> None:
 
 def test_a_point_is_told_by_its_dims() -> None:
     assert label({"batch": 3, "seq": 24}) == "batch=3 seq=24"
+
+
+def test_points_are_affordable_while_the_next_should_end_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def worked_at(seconds: float) -> list[int]:
+        clock[0] = 0.0
+        sizes = []
+        points = [GridPoint(dims={"batch": size}, outcome="passed") for size in (1, 2, 4)]
+        for point in affordable(points, seconds):
+            sizes.append(point.dims["batch"])
+            clock[0] += point.dims["batch"]
+        return sizes
+
+    assert worked_at(7) == [1, 2, 4]
+    assert worked_at(6.9) == [1, 2]  # the third would end at 7
+    assert worked_at(0) == [1]

@@ -72,3 +72,17 @@ def test_without_rewrites_one_sample_a_shape_is_held_to_the_tolerance_of_all(wor
     ]
     assert [row.samples for row in rows] == [2, 1]
     assert rows[0].atol == rows[1].atol
+
+
+def test_shapes_that_would_take_too_long_without_rewrites_are_left_out_and_counted(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxproof.agreement.UNOPTIMIZED_SECONDS", 0.0)
+    path = Path(work.path(save(AFFINE, work).model.path))
+    reference = affine_reference(work).reference
+    shapes = len(reference.points)
+    assert shapes > 1
+    session = open_session(path, optimization="disabled")
+    verdict, _ = check_parity(spec_of(), work, session, reference, optimized=False)
+    assert verdict.reason.startswith("1 shapes, 1 samples within tolerance, ")
+    assert verdict.reason.endswith(f"; {shapes - 1} shapes were beyond the budget")

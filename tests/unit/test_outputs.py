@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from onnxproof.errors import LoadError, OnnxproofError, ReferenceRefused, SpecError
-from onnxproof.reference import flatten, run
+from onnxproof.outputs import flatten, run
 from tests.toys import Nan, Tokens
 from tests.unit.builders import Does, source_of, write_reference
 

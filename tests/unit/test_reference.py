@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from onnxproof import reference
 from onnxproof.grid import shape_grid
 from onnxproof.inputs import draw
+from onnxproof.records import Reference
 from onnxproof.reference import ReferenceWriter
 from onnxproof.saved_sets import read_set
 from tests.toys import Linear, Tokens
@@ -55,10 +56,11 @@ def test_the_sets_are_what_pytorch_takes_and_gives_in_onnx_test_layout(tmp_path:
     assert onnx.load_tensor(str(folder / "output_1.pb")).name == "pooled"
 
 
-def test_sets_are_numbered_over_all_points(tmp_path: Path) -> None:
+def test_the_first_sample_of_every_shape_comes_before_further_ones(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Linear(), check={"samples": 2})
-    names = [name for point in found.points for name in point.sets]
-    assert names == [f"test_data_set_{number}" for number in range(len(names))]
+    count = len(found.points)
+    names = [name for turn in (0, 1) for name in (point.sets[turn] for point in found.points)]
+    assert names == [f"test_data_set_{number}" for number in range(2 * count)]
     assert all((tmp_path / found.folder / name / "output_0.pb").is_file() for name in names)
 
 
@@ -67,12 +69,17 @@ def test_digest_and_size_are_those_of_the_sets(tmp_path: Path) -> None:
     first, second = (write_reference(tmp_path / name, module) for name in ("a", "b"))
     assert first == second
     digest, size = hashlib.sha256(), 0
-    for name in (name for point in first.points for name in point.sets):
+    for name in in_order(first):
         for file in ("input_0.pb", "output_0.pb"):
             path = tmp_path / "a" / first.folder / name / file
             digest.update(path.read_bytes())
             size += read(path).nbytes
     assert (first.digest, first.size_bytes) == (digest.hexdigest(), size)
+
+
+def in_order(found: Reference) -> list[str]:
+    names = [name for point in found.points for name in point.sets]
+    return sorted(names, key=lambda name: int(name.removeprefix("test_data_set_")))
 
 
 def test_another_seed_gives_another_digest(tmp_path: Path) -> None:
@@ -119,11 +126,36 @@ def test_a_budget_of_bytes_shrinks_the_grid_and_says_so(
     monkeypatch.setattr(reference, "MAX_BYTES", 2**20)
     module = Does(lambda x: x.repeat(1, 30_000))  # 0.46 MiB a row
     found = write_reference(tmp_path, module, check={"samples": 4})
-    assert [len(point.sets) for point in found.points] == [2] + [0] * (len(found.points) - 1)
+    assert [len(point.sets) for point in found.points] == [2, 0, 0]
     assert found.points[0].reason == (
         "a sample takes 0.5 MiB, and 0.1 of the 1 MiB of a proof are left"
     )
     assert found.size_bytes <= 2**20
+
+
+def test_samples_that_nobody_asked_for_have_a_budget_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "FURTHER_SECONDS", 0.0)
+    found = write_reference(tmp_path / "a", Linear())
+    assert {len(point.sets) for point in found.points} == {1}
+    reason = "0 s were used up; set check.samples for more"
+    assert {(point.outcome, point.reason) for point in found.points} == {("passed", reason)}
+    asked = write_reference(tmp_path / "b", Linear(), check={"samples": 4})
+    assert {(len(point.sets), point.reason) for point in asked.points} == {(4, "")}
+
+
+def test_an_answer_that_is_there_is_not_asked_for_again(tmp_path: Path) -> None:
+    calls = []
+
+    def noted(x: torch.Tensor) -> torch.Tensor:
+        calls.append(tuple(x.shape))
+        return x * 2
+
+    source, work = source_of(Does(noted), check={"samples": 1}), work_in(tmp_path)
+    example = {"x": draw(source.spec.inputs, {"batch": 3}, 0, 0)["x"]}
+    ReferenceWriter(source, work, {"output": example["x"] * 2}).write()
+    assert sorted(calls) == [(1, 4), (8, 4)]
 
 
 def test_the_first_sample_is_taken_whatever_it_costs(
