@@ -197,7 +197,7 @@ VALUES: Final = (
     Fault("float16 overflow", "squares go through float16, which ends at 65504", "half",
           "parity", graph(_overflow), quick=True),
     Fault("float16 overflow on a GPU", "a norm in float16, which a CPU computes in float32",
-          "half", "parity", graph(_all_in_float16)),
+          "half", "parity_float16", graph(_all_in_float16), quick=True),
     Fault("activations through float16", "a float32 GELU is rounded to float16", "text", "parity",
           graph(_through_float16)),
     Fault("float64 by accident", "a product is computed in float64: right, and slow", "text",

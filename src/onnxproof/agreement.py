@@ -53,6 +53,23 @@ def check_parity(
     return judge("parity_unoptimized", spec, work, session, reference, sets)
 
 
+def check_overflow(spec: Spec, work: Work, session: Session, reference: Reference) -> Verdict:
+    """The verdict on a graph that overflows where float16 does, as ``onnxproof.float16`` has it.
+
+    One sample of each shape, cheapest first, while there is time.
+    """
+    points = [point for point in reference.points if point.sets]
+    sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
+    verdict, _ = judge("parity_float16", spec, work, session, reference, sets)
+    if verdict.outcome == "failed":
+        reason = (
+            f"computed in float16, as a GPU does, where ONNX Runtime's CPU provider takes float32: "
+            f"{verdict.reason}"
+        )
+        return verdict.model_copy(update={"reason": reason})
+    return verdict
+
+
 def judge(
     name: str,
     spec: Spec,

@@ -33,6 +33,7 @@ VERDICTS = (
     "bytes", "structure", "contract", "weights", "session", "parity", "parity_unoptimized",
 )  # fmt: skip
 """In this order, with ``metric`` after ``parity``; after a failure the rest is ``not_reached``.
+Of a graph with float16 results ``parity_float16`` comes last.
 
 Both parities are asked for, also when one failed: consumers run the optimized graph, and the other
 tells whether the graph or one of ONNX Runtime's rewrites is wrong.
@@ -79,7 +80,7 @@ def check_in_child(request: CheckRequest) -> CheckResult:
         candidate=request.candidate.label,
         sha256=request.candidate.model.sha256,
         weights_sha256=weights.sha256 if (weights := request.candidate.weights) else None,
-        verdicts=tuple(verdicts[name] for name in wanted),
+        verdicts=tuple(verdicts[name] for name in (*wanted, *sorted(set(verdicts) - set(wanted)))),
         ledger=checker.ledger,
         parity=checker.parity,
         metric=checker.metric,
@@ -121,8 +122,10 @@ class _Checker:
         verdict = self._parity(session, optimized=False)[0] if session else verdict
         del session
         yield verdict
-        if verdict.outcome == "passed":
-            self.providers = self._elsewhere()
+        if verdict.outcome != "passed":
+            return
+        yield from self._overflowing()
+        self.providers = self._elsewhere()
 
     def _bytes(self) -> Verdict:
         for file in self.candidate.files:
@@ -177,6 +180,16 @@ class _Checker:
     ) -> tuple[Verdict, tuple[OutputParity, ...]]:
         reference = self.loaded.reference
         return check_parity(self.spec, self.work, session, reference, optimized=optimized)
+
+    def _overflowing(self) -> Iterator[Verdict]:
+        """Of a graph that computes in float16: as a GPU computes it, infinite beyond 65504."""
+        from onnxproof.agreement import check_overflow
+        from onnxproof.float16 import open_overflowing
+
+        libraries = find_libraries(self.spec, self.work)
+        with open_overflowing(self.work, self.candidate, libraries) as session:
+            if session is not None:
+                yield check_overflow(self.spec, self.work, session, self.loaded.reference)
 
     def _elsewhere(self) -> tuple[ProviderCheck, ...]:
         from onnxproof.elsewhere import check_elsewhere

@@ -61,6 +61,8 @@ _AGAINST_VERDICTS: Final = {
     "this size does no harm",
     "parity_unoptimized": "the graph is right only as ONNX Runtime rewrites it, which another "
     "version of it may not do; another strategy may be right as it is",
+    "parity_float16": "compute norms and long sums in float32 in forward, and take the strategy "
+    "that keeps it so",
     "metric": "another strategy may be closer; gates.max_metric_drop is what is allowed",
 }
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from onnxproof.grid import Sizes, example_sizes
 from onnxproof.inputs import Feed, draw
 from onnxproof.outputs import Outputs
 from onnxproof.spec import Spec
-
-if TYPE_CHECKING:
-    pass
 
 
 def unused_inputs(spec: Spec, run: Callable[[Feed, Sizes], Outputs]) -> set[str]:
