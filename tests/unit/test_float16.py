@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from onnxproof.records import CheckResult, Work
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, affine_reference, save, save_reference
 
-INPUTS = {"inputs": {"x": "float16[batch, 4]"}, "dims": {"batch": {"max": 8}}}
+INPUTS: dict[str, Any] = {"inputs": {"x": "float16[batch, 4]"}, "dims": {"batch": {"max": 8}}}
 SQUARED = """
     <ir_version: 8, opset_import: ["" : 18]>
     norm (float16[batch, 4] x) => (float16[batch, 4] y)
