@@ -17,6 +17,7 @@ from flows.watch import watched
 from onnxproof.chain import Stages, run_chain
 from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.key import flow_version
+from onnxproof.outcome import refuse_withheld
 from onnxproof.plan import make_plan
 from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Work
 from onnxproof.settings import apply_environment, read_settings, require_servers
@@ -31,6 +32,7 @@ from tasks.look_up import look_up
 from tasks.promote import promote
 from tasks.register import register
 from tasks.simplify import simplify
+from tasks.trial import trial
 
 
 class Promotion(StrEnum):
@@ -87,6 +89,7 @@ def export_model(
         with watched() if deployed else nullcontext():
             ended = run_chain(plan, ORDER, force=force)
             publish(ended)
+            refuse_withheld(ended)
     except OnnxproofError as error:
         return Failed(message=_told_error(error), data=error)
     # Prefect's own names: its pages leave runs with other ones out of their lists.
@@ -113,6 +116,7 @@ ORDER = Stages(
     benchmark=benchmark,
     conclude=concluded,
     register=register,
+    trial=trial,
     promote=promote,
 )
 """Tasks in the order of a run; export to benchmark for each candidate."""

@@ -7,16 +7,28 @@ import re
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Registration
-from onnxproof.report import latency_rows, render_proof, render_refusal, render_unchanged
+from onnxproof.report import (
+    latency_rows,
+    render_gates,
+    render_proof,
+    render_refusal,
+    render_unchanged,
+)
 
 
 def publish(ended: ExportOutcome) -> None:
     """What a run that ended well has to show."""
     assert ended.registration is not None
-    if ended.status == "unchanged":
+    if ended.proof is None or ended.status == "unchanged":
         _report(ended.name, render_unchanged(ended.registration))
-    elif ended.proof is not None:
+    else:
         _publish_proof(ended.proof, ended.registration)
+    if ended.gates:
+        create_markdown_artifact(
+            render_gates(ended.registration, ended.gates),
+            key=_key("gates", ended.name),
+            description=f"Whether {ended.name} may become champion.",
+        )
     _link(ended.registration)
 
 

@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from onnxproof import tracking
-from onnxproof.records import Registration
+from onnxproof.records import Registration, Trial
 from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 
 
@@ -21,6 +21,8 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def promote(registration: Registration, mode: Literal["auto", "never"]) -> Registration:
+def promote(
+    registration: Registration, mode: Literal["auto", "never"], trial: Trial | None
+) -> Registration:
     """The version as it stands when the mode has been followed."""
-    return tracking.promote(registration, mode)
+    return tracking.promote(registration, mode, trial)

@@ -244,3 +244,9 @@ class MaskedScores(nn.Module):
 
 def masked_scores() -> nn.Module:
     return MaskedScores()
+
+
+def deep(layers: int) -> nn.Module:
+    """``float32[batch, 256]`` through so many layers."""
+    torch.manual_seed(0)
+    return nn.Sequential(*(nn.Linear(256, 256) for _ in range(layers)))

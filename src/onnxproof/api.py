@@ -45,10 +45,12 @@ def export_model(
     Raises:
         BadInput: The spec, a file or an argument cannot be used.
         StageError: A stage did not finish.
-        Refused: A gate said no; nothing was registered.
+        PromotionRefused: The version is registered, and a gate keeps it from becoming champion.
+        Refused: Another gate said no; nothing was registered.
         ServerUnreachable: MLflow does not answer.
     """
     from onnxproof.chain import run_chain
+    from onnxproof.outcome import refuse_withheld
     from onnxproof.plan import make_plan, override_lines
 
     settings = _settings(allow)
@@ -58,7 +60,9 @@ def export_model(
         lines.append(f"promote={promote}")
     named = model if isinstance(model, Spec) else str(model)
     plan = make_plan(named, lines, settings, local_code=True)
-    return run_chain(plan, plain_stages(), force=force)
+    ended = run_chain(plan, plain_stages(), force=force)
+    refuse_withheld(ended)
+    return ended
 
 
 def first_spec(
@@ -177,6 +181,7 @@ def plain_stages() -> Stages:
     from onnxproof.proof import conclude
     from onnxproof.simplify import simplify
     from onnxproof.tracking import find_version, promote, register
+    from onnxproof.trial import hold_trial
 
     return Stages(
         look_up=find_version,
@@ -188,6 +193,7 @@ def plain_stages() -> Stages:
         benchmark=measure,
         conclude=conclude,
         register=register,
+        trial=hold_trial,
         promote=promote,
     )
 

@@ -22,6 +22,7 @@ from onnxproof.records import (
     Proof,
     Registration,
     Simplifier,
+    Trial,
     Work,
 )
 from onnxproof.spec import Spec, Strategy
@@ -42,7 +43,8 @@ class Stages:
     benchmark: Callable[[Spec, Work, tuple[Candidate, ...]], BenchmarkResult]
     conclude: Callable[[Spec, Work, str, Loaded, Ladder], Proof]
     register: Callable[[Proof, Path], Registration]
-    promote: Callable[[Registration, Literal["auto", "never"]], Registration]
+    trial: Callable[[Spec, Work, Registration], Trial]
+    promote: Callable[[Registration, Literal["auto", "never"], Trial | None], Registration]
 
 
 def run_chain(plan: Plan, stages: Stages, *, force: bool) -> ExportOutcome:
@@ -110,8 +112,8 @@ def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
     this machine has and no registry, since MLflow was away at its end, is registered now.
     """
     if (found := stages.look_up(plan.spec.name, key)) is not None:
-        registration = stages.promote(found, plan.spec.promote)
-        return outcome.unchanged(key, registration, plan.settings.home)
+        registration, trial = _promoted(plan, stages, found)
+        return outcome.tried(outcome.unchanged(key, registration, plan.settings.home), trial)
     if (local := find_local(plan.settings.home, plan.spec.name, key)) is not None:
         folder, proof = local
         prepare_children()
@@ -120,6 +122,20 @@ def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
 
 
 def _registered(plan: Plan, stages: Stages, proof: Proof, folder: Path) -> ExportOutcome:
-    registration = stages.register(proof, folder)
-    registration = stages.promote(registration, plan.spec.promote)
-    return outcome.proven(proof, registration, folder)
+    registration, trial = _promoted(plan, stages, stages.register(proof, folder))
+    return outcome.tried(outcome.proven(proof, registration, folder), trial)
+
+
+def _promoted(
+    plan: Plan, stages: Stages, registration: Registration
+) -> tuple[Registration, Trial | None]:
+    """The version with the aliases that it is due, and what decided on ``champion``.
+
+    A proven version that a gate refuses stays ``challenger``; the next run with the same key asks
+    the gates again, as the spec has them then, beside the champion of that day.
+    """
+    if plan.spec.promote == "never" or "champion" in registration.aliases:
+        return stages.promote(registration, plan.spec.promote, None), None
+    with plan.scratch() as work:
+        trial = stages.trial(plan.spec, work, registration)
+    return stages.promote(registration, "never" if trial.against else "auto", trial), trial

@@ -12,9 +12,11 @@ OnnxproofError                 exit 1
     - LocaliseError
     - BenchmarkError
     - RegisterError
+    - TrialError
   x Refused                    exit 4   a stage finished and the answer is no
     - ReferenceRefused
     - ProofRefused
+    - PromotionRefused
   x ServerUnreachable          exit 5   Prefect or MLflow does not answer
 """
 
@@ -132,6 +134,12 @@ class RegisterError(StageError):
     stage = "register"
 
 
+class TrialError(StageError):
+    """A proven version and the champion could not be run beside each other."""
+
+    stage = "trial"
+
+
 class Refused(OnnxproofError):
     """A gate said no."""
 
@@ -148,6 +156,20 @@ class ProofRefused(Refused):
     """No candidate was proven."""
 
     stage = "check"
+
+
+class PromotionRefused(Refused):
+    """The version is proven and registered, and a gate keeps it from becoming champion.
+
+    Attributes:
+        outcome: The ExportOutcome of the run, which names the version.
+    """
+
+    stage = "promote"
+
+    def __init__(self, message: str, outcome: Any = None) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class ServerUnreachable(OnnxproofError):

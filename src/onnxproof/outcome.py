@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-from onnxproof.errors import OnnxproofError, Refused
+from onnxproof.errors import OnnxproofError, PromotionRefused, Refused
 from onnxproof.plan import find_local
-from onnxproof.records import ExportOutcome, Proof, Registration
+from onnxproof.records import ExportOutcome, Proof, Registration, Trial
 
 
 def proven(proof: Proof, registration: Registration, folder: Path) -> ExportOutcome:
@@ -28,8 +29,37 @@ def unchanged(proof_key: str, registration: Registration, home: Path) -> ExportO
     )
 
 
+def tried(ended: ExportOutcome, trial: Trial | None) -> ExportOutcome:
+    """The same with what the gates of the promotion said; refused where one keeps the alias."""
+    if trial is None:
+        return ended
+    ended = ended.model_copy(update={"gates": trial.gates})
+    if not trial.against:
+        return ended
+    reason = (
+        f"{ended.name} version {trial.challenger} is proven and registered, and stays challenger; "
+        f"{trial.reason}"
+    )
+    return ended.model_copy(
+        update={
+            "status": "refused",
+            "exit_code": PromotionRefused.exit_code,
+            "stage": PromotionRefused.stage,
+            "reason": reason,
+        }
+    )
+
+
+def refuse_withheld(ended: ExportOutcome) -> None:
+    """Raise PromotionRefused for a version that a gate kept from becoming champion."""
+    if ended.stage == PromotionRefused.stage:
+        raise PromotionRefused(ended.reason, ended)
+
+
 def failed(error: BaseException, name: str = "") -> ExportOutcome:
     """The run ended with an error, of ours or not."""
+    if isinstance(error, PromotionRefused) and error.outcome is not None:
+        return cast("ExportOutcome", error.outcome)
     if isinstance(error, OnnxproofError):
         return ExportOutcome(
             status="refused" if isinstance(error, Refused) else "failed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,19 @@ class Plan:
         except BadInput:
             discard_work(work)
             raise
+
+    @contextmanager
+    def scratch(self) -> Iterator[Work]:
+        """A folder for what is done to a version that is registered already; it goes away."""
+        with tempfile.TemporaryDirectory(prefix="onnxproof-trial-") as folder:
+            Path(folder, "logs").mkdir()
+            yield Work(
+                folder=folder,
+                roots=self.roots,
+                allow=self.settings.allow,
+                metadata={},
+                local_code=self.local_code,
+            )
 
     def key_of(self, loaded: Loaded) -> str:
         """The proof key, now that the weights are known.

@@ -16,6 +16,7 @@ from onnxproof.records import (
     BenchmarkResult,
     CheckResult,
     ExportOutcome,
+    GateVerdict,
     Ladder,
     Latency,
     Loaded,
@@ -82,6 +83,25 @@ def render_unchanged(registration: Registration) -> str:
     )
 
 
+def render_gates(registration: Registration, gates: Sequence[GateVerdict]) -> str:
+    """What each gate of the promotion said."""
+    aliases = ", ".join(f"`{alias}`" for alias in registration.aliases) or "none"
+    return join(
+        f"# {registration.name} version {registration.version}: aliases {aliases}",
+        table(
+            ("gate", "outcome", "value", "threshold", "reason"),
+            [
+                (each.name, each.outcome, _short(each.value), _short(each.threshold), each.reason)
+                for each in gates
+            ],
+        ),
+    )
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
 def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
     """One row for each contender, provider and point; plain numbers, for a table."""
     return [
@@ -108,6 +128,7 @@ def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
         lines.append(("registered", f"{outcome.registration.model_uri} ({aliases})"))
     if outcome.proof is not None:
         lines += list(_summary(outcome.proof))
+    lines += [("gate", f"{each.name} {each.outcome}: {each.reason}") for each in outcome.gates]
     if outcome.status in ("proven", "unchanged"):
         lines += list(_next_steps(outcome))
     return lines

@@ -35,6 +35,7 @@ def test_a_proven_run_names_the_file_the_proof_and_the_version(
         "model_uri": "models:/toy/3",
         "proof_path": str(folder / "proof.json"),
         "run_url": "http://localhost:5000/#/runs/r-1",
+        "gates": [],
     }
     assert Path(found.onnx_path or "").is_file()
     assert Path(found.proof_path or "").is_file()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from onnxproof.inputs import Feed
-from onnxproof.records import Binding, Candidate, Verdict, Work
+from onnxproof.records import Binding, Verdict, Work
 from onnxproof.spec import BenchmarkSpec
 
 if TYPE_CHECKING:
@@ -31,14 +31,20 @@ class Contender(NamedTuple):
 
 
 def open_all(
-    benchmark: BenchmarkSpec, work: Work, candidates: Sequence[Candidate]
+    benchmark: BenchmarkSpec, work: Work, models: Mapping[str, Path], libraries: Sequence[str]
 ) -> tuple[list[Contender], list[Verdict]]:
-    """Every candidate on every provider, bound each way, and why a provider takes no part.
+    """Every model on every provider, bound each way, and why a provider takes no part.
+
+    Args:
+        benchmark: Providers, and threads.
+        work: Where plug-ins may come from.
+        models: ONNX files by label.
+        libraries: Files with operators that ONNX Runtime has not itself.
 
     Raises:
         Exception: Of a required provider: ours, or one of the provider's own.
     """
-    from onnxproof.libraries import find_plugin, noted_libraries
+    from onnxproof.libraries import find_plugin
     from onnxproof.runtime import open_session
 
     contenders: list[Contender] = []
@@ -46,15 +52,15 @@ def open_all(
     for provider in benchmark.providers:
         try:
             sessions = {
-                candidate.label: open_session(
-                    Path(work.path(candidate.model.path)),
+                label: open_session(
+                    path,
                     provider.name,
                     options=provider.options,
                     plugin=find_plugin(provider, work),
                     threads=benchmark.threads,
-                    libraries=noted_libraries(work.folder),
+                    libraries=libraries,
                 )
-                for candidate in candidates
+                for label, path in models.items()
             }
         except Exception as error:  # ours, or one of the provider's own
             if provider.required:

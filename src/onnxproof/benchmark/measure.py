@@ -17,6 +17,7 @@ from onnxproof.benchmark.summary import summarize
 from onnxproof.child import run_in_child
 from onnxproof.errors import BenchmarkError
 from onnxproof.grid import example_sizes, label
+from onnxproof.libraries import noted_libraries
 from onnxproof.progress import say
 from onnxproof.records import BenchmarkResult, Candidate, Latency, Work
 from onnxproof.spec import Spec
@@ -57,7 +58,9 @@ def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
     latencies: list[Latency] = []
     samples: dict[str, list[list[float]]] = defaultdict(list)
     with ExitStack() as stack:
-        sessions, skipped = open_all(spec.benchmark, work, candidates)
+        models = {each.label: Path(work.path(each.model.path)) for each in candidates}
+        libraries = noted_libraries(work.folder)
+        sessions, skipped = open_all(spec.benchmark, work, models, libraries)
         devices = dict.fromkeys(each.device for each in sessions)
         baselines = [
             Contender(EAGER, "", prepare, binding, device)

@@ -65,13 +65,22 @@ def ratio_over_sittings(ours: Samples, theirs: Samples) -> Interval:
     to 3 % faster or slower for as long as it is open (docs/fastest.md), and no number of rounds
     shows that. So a sitting is one observation, its median ratio; the interval is Student's.
     """
+    return students([median_log(*pair) for pair in zip(ours, theirs, strict=True)])
+
+
+def median_log(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Logarithm of the median ratio of rounds that both took part in."""
+    import numpy as np
+
+    rounds = min(len(ours), len(theirs))
+    return float(np.median(np.log(np.divide(ours[:rounds], theirs[:rounds]))))
+
+
+def students(logs: Sequence[float]) -> Interval:
+    """The ratio whose logarithms these are, one a sitting, with Student's interval."""
     import numpy as np
     from scipy import stats
 
-    logs = []
-    for mine, other in zip(ours, theirs, strict=True):
-        rounds = min(len(mine), len(other))
-        logs.append(float(np.median(np.log(np.divide(mine[:rounds], other[:rounds])))))
     centre = float(np.mean(logs))
     spread = float(np.std(logs, ddof=1)) / len(logs) ** 0.5
     reach = spread * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(logs) - 1))

@@ -44,10 +44,10 @@ def take_samples(
     order = list(range(len(calls)))
     shuffle = random.Random(seed).shuffle  # noqa: S311  # an order of turns is no secret
     fewest = FINAL_ROUNDS if races else FEWEST_ROUNDS
-    start = time.monotonic()
     collecting = gc.isenabled()
-    gc.collect()
+    gc.collect()  # takes as long as a short budget where torch is loaded
     gc.disable()  # a collection inside one contender's turn is counted as its own
+    start = time.monotonic()
     try:
         for done in range(benchmark.samples or MAX_ROUNDS):
             used = time.monotonic() - start

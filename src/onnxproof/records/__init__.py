@@ -13,16 +13,13 @@ from onnxproof.records.base import (
     Verdict,
     Work,
 )
+from onnxproof.records.benchmark import BenchmarkResult, Binding, Latency, Ratio
 from onnxproof.records.candidate import (
     Attempt,
     Baked,
-    BenchmarkResult,
-    Binding,
     Candidate,
     CheckResult,
     Ladder,
-    Latency,
-    Ratio,
     Simplifier,
     label_of,
 )
@@ -48,6 +45,7 @@ from onnxproof.records.reference import (
     Rounding,
     TensorRecord,
 )
+from onnxproof.records.trial import GateOutcome, GateVerdict, Trial
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -61,6 +59,8 @@ __all__ = [
     "Difference",
     "Divergence",
     "ExportOutcome",
+    "GateOutcome",
+    "GateVerdict",
     "GridPoint",
     "Ladder",
     "Latency",
@@ -85,6 +85,7 @@ __all__ = [
     "Simplifier",
     "Status",
     "TensorRecord",
+    "Trial",
     "Verdict",
     "Versions",
     "Work",

@@ -7,9 +7,11 @@ from typing import Final, Literal
 from pydantic import Field
 
 from onnxproof.records.base import Record
-from onnxproof.records.candidate import Attempt, BenchmarkResult, Candidate, CheckResult
+from onnxproof.records.benchmark import BenchmarkResult
+from onnxproof.records.candidate import Attempt, Candidate, CheckResult
 from onnxproof.records.operators import OperatorReport
 from onnxproof.records.reference import Loaded
+from onnxproof.records.trial import GateVerdict
 from onnxproof.spec import Spec
 
 SCHEMA_VERSION: Final = 1
@@ -68,5 +70,6 @@ class ExportOutcome(Record):
     model_uri: str | None = None
     proof_path: str | None = None
     run_url: str | None = None
+    gates: tuple[GateVerdict, ...] = ()  # of the promotion; none where there was none to decide
     proof: Proof | None = Field(default=None, exclude=True)
     registration: Registration | None = Field(default=None, exclude=True)

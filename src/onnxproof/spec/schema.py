@@ -165,12 +165,35 @@ class BenchmarkSpec(Section):
 
 
 class Gates(Section):
-    """What refuses."""
+    """What refuses: a candidate before it is registered, or a version before it is champion."""
 
     max_metric_drop: float = Field(
-        default=0.0, ge=0, description="ONNX below PyTorch on the dataset."
+        default=0.0, ge=0, description="ONNX below PyTorch, and below the champion, on the dataset."
     )
-    max_size_growth: float = Field(default=0.10, ge=0, description="Simplified file against plain.")
+    max_size_growth: float = Field(
+        default=0.10,
+        ge=0,
+        description="Simplified file against plain, and version against champion.",
+    )
+    max_latency_regression: float | None = Field(
+        default=0.05, ge=0, description="Over the champion: 0.05 allows 1.05 times its latency."
+    )
+    min_speedup_vs_pytorch: float | None = Field(
+        default=None, gt=0, description="PyTorch's latency over the model's."
+    )
+    max_p99_ms: float | None = Field(default=None, gt=0, description="At each point of `at`.")
+    max_memory_bytes: int | None = Field(
+        default=None, gt=0, description="Peak of opening the model and running it once."
+    )
+    max_cpu_placement: float | None = Field(
+        default=None, ge=0, le=1, description="Share of nodes that another provider leaves it."
+    )
+    longest_seconds: float = Field(
+        default=30, gt=0, description="Of timing version and champion until a gate is decided."
+    )
+    inconclusive: Literal["refuse", "pass"] = Field(
+        default="refuse", description="What a gate does that the measurement could not decide."
+    )
 
 
 class Limits(Section):

@@ -10,12 +10,19 @@ from __future__ import annotations
 from onnxproof.tracking.client import import_ahead
 from onnxproof.tracking.new_version import register
 from onnxproof.tracking.source_model import fetch_source, pin
-from onnxproof.tracking.versions import describe, download, find_version, promote
+from onnxproof.tracking.versions import (
+    describe,
+    download,
+    find_champion,
+    find_version,
+    promote,
+)
 
 __all__ = [
     "describe",
     "download",
     "fetch_source",
+    "find_champion",
     "find_version",
     "import_ahead",
     "pin",

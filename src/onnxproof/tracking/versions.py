@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from onnxproof.errors import BadInput
 from onnxproof.proof import read_proof
-from onnxproof.records import Proof, Registration
+from onnxproof.records import Proof, Registration, Trial
 from onnxproof.settings import is_http, read_settings, shown_url
 from onnxproof.tracking.client import KEY_TAG, is_away, reading_first, talking
 from onnxproof.tracking.leftovers import settle_leftovers
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VIEW: Final = "?workflowType=machine_learning"
 """MLflow 3.17 opens a run in its view of GenAI otherwise, which shows none of our numbers."""
+GATES_TAG: Final = "onnxproof.gates"
 PROMOTED_TAG: Final = "onnxproof.promoted_at"
 _MODEL_URI: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -45,8 +46,39 @@ def find_version(name: str, proof_key: str) -> Registration | None:
     return reading_first(f"look for a version of {name}", find)
 
 
-def promote(registration: Registration, mode: Literal["auto", "never"]) -> Registration:
+def _keep_trial(client: MlflowClient, registration: Registration, trial: Trial) -> None:
+    if registration.run_id:
+        client.log_text(registration.run_id, trial.model_dump_json(indent=2), "trial.json")
+    told = trial.reason or "passed"
+    client.set_model_version_tag(registration.name, registration.version, GATES_TAG, told[:5000])
+
+
+def find_champion(registration: Registration) -> Registration | None:
+    """The version that would lose the alias ``champion`` to this one.
+
+    None where there is no champion, where this version is it, and where a person took the alias
+    back from it, since it will not be given again.
+
+    Raises:
+        ServerUnreachable: MLflow does not answer.
+    """
+    name, version = registration.name, registration.version
+
+    def find(client: MlflowClient) -> Registration | None:
+        holder = _holder(client, name, "champion")
+        if holder is None or holder == int(version) or _rolled_back(client, name, version, holder):
+            return None
+        return read_registration(client, name, str(holder))
+
+    return reading_first(f"look for the champion of {name}", find)
+
+
+def promote(
+    registration: Registration, mode: Literal["auto", "never"], trial: Trial | None = None
+) -> Registration:
     """The version with the aliases it is due: ``challenger``, and with ``auto`` ``champion``.
+
+    What the gates said is kept first: ``trial.json`` beside the run, and a tag of the version.
 
     A version that was champion and lost the alias to an older one was rolled back by a person, and
     is left alone. Last of all, what killed processes left behind is finished or removed.
@@ -58,6 +90,8 @@ def promote(registration: Registration, mode: Literal["auto", "never"]) -> Regis
 
     def settle(client: MlflowClient) -> Registration:
         give_alias(client, name, "challenger", version, only_newer=True)
+        if trial is not None:
+            _keep_trial(client, registration, trial)
         if mode == "auto":
             _make_champion(client, name, version)
         settle_leftovers(client, name)
@@ -146,15 +180,20 @@ def give_alias(
 
 
 def _make_champion(client: MlflowClient, name: str, version: str) -> None:
-    was_champion = PROMOTED_TAG in client.get_model_version(name, version).tags
     holder = _holder(client, name, "champion")
-    if was_champion and holder is not None and holder < int(version):
-        return  # a person rolled it back
+    if holder is not None and _rolled_back(client, name, version, holder):
+        return
     give_alias(client, name, "champion", version)
-    if not was_champion:
+    if PROMOTED_TAG not in client.get_model_version(name, version).tags:
         # After the alias: a tag alone would look like a rollback when the process ends here.
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         client.set_model_version_tag(name, version, PROMOTED_TAG, stamp)
+
+
+def _rolled_back(client: MlflowClient, name: str, version: str, holder: int) -> bool:
+    """Whether a person gave the alias of this version, once champion, to an older one."""
+    was_champion = PROMOTED_TAG in client.get_model_version(name, version).tags
+    return was_champion and holder < int(version)
 
 
 def _holder(client: MlflowClient, name: str, alias: str) -> int | None:

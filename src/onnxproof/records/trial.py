@@ -1,0 +1,44 @@
+"""A proven version beside the champion: what the gates of a promotion say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from onnxproof.records.base import Difference, Record
+from onnxproof.records.benchmark import Latency, Ratio
+
+GateOutcome = Literal["passed", "failed", "inconclusive", "not_applicable"]
+
+
+class GateVerdict(Record):
+    """One gate of the spec: its number beside its threshold, or why there is none."""
+
+    name: str  # as in the spec: "max_latency_regression"
+    outcome: GateOutcome
+    value: Difference | None = None
+    threshold: float | None = None
+    reason: str
+
+
+class Trial(Record):
+    """Challenger and champion, both from the registry, timed in turn in the same rounds."""
+
+    challenger: str  # version
+    champion: str = ""  # version; empty where there is no other
+    gates: tuple[GateVerdict, ...]
+    latencies: tuple[Latency, ...] = ()  # contenders "challenger" and "champion"
+    ratios: tuple[Ratio, ...] = ()  # of the challenger over the champion, one a provider
+    sittings: int = 0  # each opens everything anew
+    seconds: float = 0.0
+    inconclusive: Literal["refuse", "pass"] = "refuse"
+
+    @property
+    def against(self) -> tuple[GateVerdict, ...]:
+        """The gates that keep the version from becoming champion."""
+        stops = {"failed"} | ({"inconclusive"} if self.inconclusive == "refuse" else set())
+        return tuple(each for each in self.gates if each.outcome in stops)
+
+    @property
+    def reason(self) -> str:
+        """What they say; empty where the version may become champion."""
+        return "; ".join(f"{each.name} {each.outcome}: {each.reason}" for each in self.against)

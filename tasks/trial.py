@@ -1,0 +1,25 @@
+"""Hold a registered version against the champion."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from onnxproof.records import Registration, Trial, Work
+from onnxproof.spec import Spec
+from onnxproof.trial import hold_trial
+from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
+
+
+@task(
+    name="trial",
+    task_run_name="trial-{registration.name}-v{registration.version}",
+    retries=MLFLOW_RETRIES,
+    retry_delay_seconds=MLFLOW_DELAYS,
+    retry_condition_fn=server_was_away,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def trial(spec: Spec, work: Work, registration: Registration) -> Trial:
+    """What the gates of a promotion say; a gate that failed is a result, not a failed task."""
+    return hold_trial(spec, work, registration)

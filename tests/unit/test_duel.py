@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onnxproof.benchmark.duel import FEWEST_SITTINGS, DuelRequest, fight
+from onnxproof.benchmark.memory import MemoryRequest, peak_bytes
+from onnxproof.records import Work
+from onnxproof.spec import Spec
+from tests.unit.builders import spec_of, work_in
+from tests.unit.making import AFFINE, save
+
+WIDE: dict[str, Any] = {"inputs": {"x": "float32[batch, 1024]"}, "dims": {"batch": {"max": 64}}}
+CHAIN = """
+    <ir_version: 8, opset_import: ["" : 18]>
+    chain (float[batch, 1024] x) => (float[batch, 1024] y) {{ {nodes} }}
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return work_in(tmp_path, tmp_path)
+
+
+def chain(length: int, work: Work, name: str) -> Path:
+    names = ["x", *(f"t{number}" for number in range(1, length)), "y"]
+    nodes = " ".join(f"{b} = Erf ({a})" for a, b in itertools.pairwise(names))
+    (Path(work.folder) / name).mkdir()
+    inner = work_in(Path(work.folder) / name)
+    return Path(inner.path(save(CHAIN.format(nodes=nodes), inner).model.path))
+
+
+def spec_at(batch: int, **gates: float) -> Spec:
+    benchmark = {"samples": 20, "at": [{"batch": batch}]}
+    return spec_of(**WIDE, benchmark=benchmark, gates=gates)
+
+
+def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
+    models = {"long": chain(8, work, "a"), "short": chain(4, work, "b")}
+    found = fight(DuelRequest(spec_at(32), work, models))
+    (ratio,) = found.ratios
+    assert (ratio.contender, ratio.over, ratio.where) == ("long", "short", "CPUExecutionProvider")
+    assert ratio.low > 1.05
+    assert found.sittings == FEWEST_SITTINGS
+    assert [each.contender for each in found.latencies] == ["long", "short"]
+    assert {each.samples for each in found.latencies} == {20 * found.sittings}
+    assert {len(each) for each in found.samples_ms.values()} == {20 * found.sittings}
+
+
+def test_one_alone_is_timed_for_gates_of_its_own(work: Work) -> None:
+    found = fight(DuelRequest(spec_at(1), work, {"only": chain(1, work, "a")}))
+    assert found.ratios == ()
+    assert list(found.samples_ms) == ["batch=1 on CPUExecutionProvider"]
+
+
+def test_sittings_go_on_while_a_gate_is_open_and_end_in_time(work: Work) -> None:
+    models = {"one": chain(1, work, "a")}
+    spec = spec_at(1, max_p99_ms=1000, longest_seconds=20)  # 368 samples settle it
+    assert fight(DuelRequest(spec, work, models)).sittings == 19
+    spec = spec_at(1, max_p99_ms=1000, longest_seconds=1e-3)
+    assert fight(DuelRequest(spec, work, models)).sittings == FEWEST_SITTINGS
+
+
+def test_memory_is_the_peak_beyond_what_was_there(work: Work) -> None:
+    small = peak_bytes(MemoryRequest(spec_at(1), work, chain(2, work, "a")))
+    large = peak_bytes(MemoryRequest(spec_at(64), work, chain(2, work, "b")))
+    assert 0 <= small < 64 << 20
+    assert large < 64 << 20
+
+
+def test_names_of_the_graph_need_not_be_those_of_another(work: Work) -> None:
+    path = Path(work.path(save(AFFINE, work).model.path))
+    found = fight(DuelRequest(spec_of(benchmark={"samples": 3}), work, {"a": path, "b": path}))
+    assert len(found.ratios) == 1
