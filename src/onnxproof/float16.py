@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from onnxproof.divergence.examined import Examined
+from onnxproof.nodes import nodes_of, tensors_of
 from onnxproof.records import Candidate, Work
 from onnxproof.runtime import Session, open_session
 
@@ -36,6 +37,9 @@ def open_overflowing(
     import onnx
 
     examined = Examined(work, candidate, libraries)
+    if not _mentions_float16(examined.model):
+        yield None
+        return
     model = onnx.ModelProto()
     model.CopyFrom(examined.model)
     if not _let_overflow(model):
@@ -43,6 +47,22 @@ def open_overflowing(
         return
     with examined.beside(model.SerializeToString()) as path:
         yield open_session(path, optimization="disabled", libraries=libraries)
+
+
+def _mentions_float16(model: onnx.ModelProto) -> bool:
+    """A look that copies nothing: most graphs have none, and may be large."""
+    import onnx
+
+    half = onnx.TensorProto.FLOAT16
+    return (
+        any(each.type.tensor_type.elem_type == half for each in model.graph.input)
+        or any(tensor.data_type == half for tensor in tensors_of(model))
+        or any(
+            each.name in ("to", "dtype") and each.i == half
+            for node in nodes_of(model)
+            for each in node.attribute
+        )
+    )
 
 
 def _let_overflow(model: onnx.ModelProto) -> bool:
