@@ -25,10 +25,10 @@ from benchmarks.stopwatch import ROOT
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
 from onnxproof.elsewhere import check_elsewhere
 from onnxproof.export import ExportRequest, export_in_child
+from onnxproof.latency_report import latency_rows
 from onnxproof.load import LoadRequest, build_reference
 from onnxproof.markdown import table
 from onnxproof.records import ProviderCheck, Work
-from onnxproof.report import latency_rows
 from onnxproof.spec import Spec, parse_spec
 
 CUDA: Final = "CUDAExecutionProvider"

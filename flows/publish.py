@@ -6,9 +6,9 @@ import re
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
+from onnxproof.latency_report import latency_rows
 from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Registration
 from onnxproof.report import (
-    latency_rows,
     render_gates,
     render_proof,
     render_refusal,

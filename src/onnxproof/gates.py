@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from onnxproof.markdown import in_bytes
-from onnxproof.records import GateOutcome, GateVerdict, Proof, Ratio
+from onnxproof.records import GateOutcome, GateVerdict, Proof, Ratio, Suspicion
 from onnxproof.spec import Gates
 
 P99: Final = 0.99
@@ -18,6 +18,7 @@ class Measured(NamedTuple):
 
     ratios: tuple[Ratio, ...] = ()
     samples_ms: Mapping[str, Sequence[float]] = {}  # the challenger's, by point
+    suspicions: tuple[Suspicion, ...] = ()
     memory_bytes: int | None = None
     why_not: str = ""
     broken: bool = False  # whether that is a fault, and not the way things are
@@ -45,7 +46,7 @@ def judge(
         measured: What was found by running them.
     """
     case = Case(gates, challenger, champion, measured)
-    asked = (_metric, _size, _latency, _speedup, _p99, _memory, _placement)
+    asked = (_metric, _size, _latency, _speedup, _p99, _memory, _placement, _suspect)
     return tuple(verdict for ask in asked for verdict in ask(case))
 
 
@@ -213,3 +214,12 @@ def _placement(case: Case) -> Iterator[GateVerdict]:
     yield GateVerdict(
         name=name, outcome=outcome, value=worst.cpu_nodes, threshold=most, reason=reason
     )
+
+
+def _suspect(case: Case) -> Iterator[GateVerdict]:
+    """What is suspect decides nothing, whatever the other gates made of it."""
+    for each in case.measured.suspicions[:1]:
+        count = len(case.measured.suspicions)
+        more = f", and {count - 1} more" if count > 1 else ""
+        reason = f"{each.rule}, {each.contender} on {each.where}: {each.reason}{more}"
+        yield GateVerdict(name="measurement", outcome="inconclusive", reason=reason)

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from onnxproof.dims import Dim
 from onnxproof.divergence.rows import divergence_lines
 from onnxproof.grid import label
+from onnxproof.latency_report import latencies
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
 from onnxproof.parity_table import noise_line, parity_table
 from onnxproof.provider_report import provider_sections
 from onnxproof.records import (
     Attempt,
-    BenchmarkResult,
     CheckResult,
     ExportOutcome,
     GateVerdict,
     Ladder,
-    Latency,
     Loaded,
     Metric,
     OperatorReport,
@@ -26,8 +25,6 @@ from onnxproof.records import (
     Reference,
     Registration,
 )
-
-Row = dict[str, str | int | float | None]
 
 
 def render_proof(proof: Proof, registration: Registration | None = None) -> str:
@@ -47,7 +44,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         "## Shapes",
         _shapes(proof.spec.dims, proof.loaded.reference),
         "## Latency",
-        _latencies(proof.benchmark),
+        latencies(proof.benchmark),
         "## Attempts",
         _attempts(proof.attempts),
         *_divergences(proof.attempts),
@@ -100,24 +97,6 @@ def render_gates(registration: Registration, gates: Sequence[GateVerdict]) -> st
 
 def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
-    """One row for each contender, provider and point; plain numbers, for a table."""
-    return [
-        {
-            "shape": label(each.dims),
-            "contender": each.contender,
-            "against PyTorch": _ratio(benchmark, each),
-            "p50 ms": round(each.p50_ms, 4),
-            "p90 ms": None if each.p90_ms is None else round(each.p90_ms, 4),
-            "min ms": round(each.min_ms, 4),
-            "samples": each.samples,
-            "threads": each.threads,
-            "provider": each.where,
-        }
-        for each in benchmark.latencies
-    ]
 
 
 def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
@@ -212,13 +191,6 @@ def _shapes(dims: dict[str, Dim], reference: Reference) -> str:
     return join(rendered, "Not fully covered:", "\n".join(missed)) if missed else rendered
 
 
-def _latencies(benchmark: BenchmarkResult) -> str:
-    rows = latency_rows(benchmark)
-    rendered = table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else ""
-    skipped = [f"- {each.name} skipped: {each.reason}" for each in benchmark.skipped]
-    return join(rendered, "\n".join(skipped)) if skipped else rendered
-
-
 def _attempts(attempts: Sequence[Attempt]) -> str:
     rows = []
     for each in attempts:
@@ -269,11 +241,6 @@ def _made_with(proof: Proof) -> str:
         "proof key": f"`{proof.proof_key}`",
     }
     return table(("what", "version"), list(versions.items()))
-
-
-def _ratio(benchmark: BenchmarkResult, row: Latency) -> str:
-    eager = benchmark.pytorch_beside(row)
-    return f"{eager.p50_ms / row.p50_ms:.2f}x" if eager else ""
 
 
 def _range(dim: Dim) -> str:

@@ -54,6 +54,7 @@ def hold_trial(spec: Spec, work: Work, registration: Registration) -> Trial:
     measured = Measured(
         ratios=duel.ratios if duel else (),
         samples_ms=duel.samples_ms if duel else {},
+        suspicions=duel.suspicions if duel else (),
         memory_bytes=_memory_bytes(spec, work, challenger),
         why_not=why,
         broken=broken,

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from onnxproof.gates import Measured, judge, undecided
-from onnxproof.records import GateVerdict, Metric, Placement, Proof, ProviderCheck, Ratio, Verdict
+from onnxproof.records import (
+    GateVerdict,
+    Metric,
+    Placement,
+    Proof,
+    ProviderCheck,
+    Ratio,
+    Suspicion,
+    Verdict,
+)
 from onnxproof.spec import Gates
 
 NOTHING = Measured()
@@ -131,3 +140,12 @@ def test_gates_that_the_spec_does_not_set_are_not_asked(proof: Proof) -> None:
     assert {each.name for each in judge(Gates(**NO_LATENCY), proof, None, Measured())} <= {
         "max_size_growth", "max_metric_drop",
     }  # fmt: skip
+
+
+def test_a_suspect_measurement_decides_nothing(proof: Proof) -> None:
+    suspect = Suspicion(rule="two speeds", contender="version 2", where="X at batch=1", reason="so")
+    measured = Measured(ratios=(ratio(0.8, 0.9, 0.95),), suspicions=(suspect, suspect))
+    found = verdict(proof, "measurement", measured, proof)
+    assert (found.outcome, found.reason) == (
+        "inconclusive", "two speeds, version 2 on X at batch=1: so, and 1 more",
+    )  # fmt: skip

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 Prepare = Callable[[Feed], Callable[[], object]]
 
 
+def build_of_pytorch() -> str:
+    """Version, and what it computes with on the CPU."""
+    import torch
+
+    parts = [str(torch.__version__)]
+    parts += ["MKL"] if torch.backends.mkl.is_available() else []
+    parts += ["oneDNN"] if torch.backends.mkldnn.is_available() else []
+    return " ".join(parts)
+
+
 @contextmanager
 def eager(spec: Spec, work: Work, device: str = "cpu") -> Iterator[Mapping[Binding, Prepare]]:
     """Given a feed, a call of the module on it, for each way to bind its inputs and outputs.

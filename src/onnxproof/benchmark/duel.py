@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -14,10 +14,11 @@ from onnxproof.benchmark.contenders import Contender, open_all
 from onnxproof.benchmark.paired import median_log, students
 from onnxproof.benchmark.rounds import take_samples
 from onnxproof.benchmark.summary import summarize
+from onnxproof.benchmark.suspicion import suspicions
 from onnxproof.gates import undecided
 from onnxproof.grid import Sizes, example_sizes, label
 from onnxproof.progress import say
-from onnxproof.records import Latency, Ratio, Work
+from onnxproof.records import Latency, Ratio, Suspicion, Work
 from onnxproof.spec import Spec
 
 FEWEST_SITTINGS: Final = 5
@@ -39,6 +40,7 @@ class Duel(NamedTuple):
     ratios: tuple[Ratio, ...]
     samples_ms: dict[str, list[float]]  # of the first, by provider and point
     sittings: int
+    suspicions: tuple[Suspicion, ...] = ()
 
 
 def fight(request: DuelRequest) -> Duel:
@@ -63,7 +65,7 @@ def fight(request: DuelRequest) -> Duel:
         spent = time.monotonic() - start
         longest = spec.gates.longest_seconds * (1 - 1 / timed.sittings)  # one more has to fit
         if spent > longest or not undecided(spec.gates, timed.ratios(), timed.samples_ms()):
-            return Duel(timed.latencies(), timed.ratios(), timed.samples_ms(), timed.sittings)
+            return timed.duel()
 
 
 def _sit(spec: Spec, contenders: Sequence[Contender], timed: _Timed) -> None:
@@ -75,8 +77,13 @@ def _sit(spec: Spec, contenders: Sequence[Contender], timed: _Timed) -> None:
         sizes = {**example_sizes(spec.dims), **point}
         feed = draw(spec.inputs, sizes, spec.check.seed, 0)
         calls = [each.prepare(feed) for each in contenders]
+        wall, computed = time.perf_counter(), time.process_time()
         taken = take_samples(calls, share, seed=timed.sittings)
+        had = (time.process_time() - computed) / (time.perf_counter() - wall)
         timed.add(contenders, sizes, taken)
+        for contender, samples in zip(contenders, taken, strict=True):
+            latency = summarize(contender, sizes, benchmark.threads, samples)
+            timed.suspicions += suspicions(latency, samples, feed, had)
     timed.sittings += 1
 
 
@@ -85,6 +92,7 @@ class _Timed:
 
     def __init__(self, models: tuple[str, ...], threads: int) -> None:
         self.models, self.threads, self.sittings = models, threads, 0
+        self.suspicions: list[Suspicion] = []
         self.contenders: dict[tuple[str, str], Contender] = {}
         self.sizes: dict[str, Sizes] = {}
         self.taken: dict[tuple[str, str, str], list[list[float]]] = defaultdict(list)
@@ -98,6 +106,18 @@ class _Timed:
             place = f"{each.provider}{bound}"
             self.contenders[each.label, place] = each
             self.taken[each.label, place, label(sizes)].append(list(samples))
+
+    def duel(self) -> Duel:
+        """What was timed; suspect is what most of the sittings had, since one may be unlucky."""
+        often = Counter((each.rule, each.contender, each.where) for each in self.suspicions)
+        told = {
+            (each.rule, each.contender, each.where): each
+            for each in self.suspicions
+            if 2 * often[each.rule, each.contender, each.where] > self.sittings
+        }
+        return Duel(
+            self.latencies(), self.ratios(), self.samples_ms(), self.sittings, (*told.values(),)
+        )
 
     def latencies(self) -> tuple[Latency, ...]:
         return tuple(

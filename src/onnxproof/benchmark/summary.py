@@ -10,14 +10,14 @@ from onnxproof.benchmark.contenders import Contender
 from onnxproof.grid import Sizes
 from onnxproof.records import Latency
 
-FEWEST_FOR_P90: Final = 10
+FEWEST_BEYOND: Final = 5
+"""Samples above a percentile, below which it is a guess about one or two of them."""
 
 
 def summarize(
     contender: Contender, sizes: Sizes, threads: int, samples_ms: Sequence[float]
 ) -> Latency:
     """Median and what else the number of samples supports."""
-    enough = len(samples_ms) >= FEWEST_FOR_P90
     return Latency(
         contender=contender.label,
         provider=contender.provider,
@@ -27,7 +27,14 @@ def summarize(
         threads=threads,
         samples=len(samples_ms),
         p50_ms=statistics.median(samples_ms),
-        p90_ms=statistics.quantiles(samples_ms, n=10)[-1] if enough else None,
+        p90_ms=_percentile(samples_ms, 90),
+        p99_ms=_percentile(samples_ms, 99),
         min_ms=min(samples_ms),
         mean_ms=statistics.fmean(samples_ms),
     )
+
+
+def _percentile(samples_ms: Sequence[float], percent: int) -> float | None:
+    if len(samples_ms) * (100 - percent) < 100 * FEWEST_BEYOND:
+        return None
+    return statistics.quantiles(samples_ms, n=100)[percent - 1]

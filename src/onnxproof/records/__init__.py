@@ -24,6 +24,7 @@ from onnxproof.records.candidate import (
     label_of,
 )
 from onnxproof.records.divergence import Divergence
+from onnxproof.records.environment import Environment, Suspicion
 from onnxproof.records.ledger import Ledger, LedgerEntry
 from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
 from onnxproof.records.parity import Basis, OutputParity
@@ -58,6 +59,7 @@ __all__ = [
     "CheckResult",
     "Difference",
     "Divergence",
+    "Environment",
     "ExportOutcome",
     "GateOutcome",
     "GateVerdict",
@@ -84,6 +86,7 @@ __all__ = [
     "Rounding",
     "Simplifier",
     "Status",
+    "Suspicion",
     "TensorRecord",
     "Trial",
     "Verdict",

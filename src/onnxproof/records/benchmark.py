@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from onnxproof.artifact import Artifact
 from onnxproof.records.base import Record, Verdict
+from onnxproof.records.environment import Environment, Suspicion
 
 Binding = Literal["host", "device"]
 """Where inputs and outputs of a call are; with ``device`` nothing is copied."""
@@ -21,7 +23,8 @@ class Latency(Record):
     threads: int
     samples: int
     p50_ms: float
-    p90_ms: float | None  # None below ten samples
+    p90_ms: float | None  # None below 50 samples
+    p99_ms: float | None = None  # None below 500
     min_ms: float
     mean_ms: float
 
@@ -49,7 +52,11 @@ class BenchmarkResult(Record):
 
     latencies: tuple[Latency, ...]
     ratios: tuple[Ratio, ...] = ()  # of every other candidate over the one with the lowest latency
+    speedups: tuple[Ratio, ...] = ()  # of PyTorch over the model, for each place; above 1: faster
     skipped: tuple[Verdict, ...] = ()
+    suspicions: tuple[Suspicion, ...] = ()
+    environment: Environment | None = None
+    samples: Artifact | None = None  # every sample, as parquet
     seconds: float
 
     def pytorch_beside(self, latency: Latency) -> Latency | None:

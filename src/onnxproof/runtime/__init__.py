@@ -5,6 +5,7 @@ from onnxproof.runtime.providers import (
     CPU,
     Precision,
     available_providers,
+    build_of_onnxruntime,
     device_of,
     precision_of,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Precision",
     "Session",
     "available_providers",
+    "build_of_onnxruntime",
     "device_of",
     "open_session",
     "precision_of",

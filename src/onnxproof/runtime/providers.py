@@ -95,6 +95,14 @@ def plugin_devices(provider: str) -> list[Any]:
     return [each for each in onnxruntime.get_ep_devices() if each.ep_name == provider]
 
 
+def build_of_onnxruntime() -> str:
+    """Version, and what it says of how it was built."""
+    import onnxruntime
+
+    told = getattr(onnxruntime, "get_build_info", str)()  # newer than 1.20
+    return f"{onnxruntime.__version__} {told}".strip()
+
+
 def device_of(provider: str, options: Mapping[str, str]) -> Device:
     """Where inputs and outputs lie when nothing is to be copied."""
     if provider in ON_CUDA:

@@ -53,7 +53,8 @@ def build_model_folder(proof: Proof, work: Path, logged: LoggedModel, folder: Pa
         save_as_external_data=False,
     )
     (folder / "model.onnx").unlink()
-    for name in (*TRAVELS, *(file.path for file in proof.chosen.files)):
+    samples = [proof.benchmark.samples] if proof.benchmark.samples else []
+    for name in (*TRAVELS, *(file.path for file in (*proof.chosen.files, *samples))):
         os.link(work / name, folder / name)
     for name in sets_of(proof):
         shutil.copytree(work / name, folder / name, copy_function=os.link)
