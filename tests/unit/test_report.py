@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from onnxproof import report
-from onnxproof.latency_report import latency_rows
+from onnxproof import latency_report, report
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
@@ -231,7 +230,7 @@ def test_a_version_without_alias_and_page_says_so() -> None:
 
 
 def test_a_row_of_latencies_is_plain_numbers() -> None:
-    first, second, *_ = latency_rows(BENCHMARK)
+    first, second, *_ = latency_report.latency_rows(BENCHMARK)
     assert first["against PyTorch"] == ""
     assert second == {
         "shape": "batch=3",
