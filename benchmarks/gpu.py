@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +29,7 @@ from onnxproof.export import ExportRequest, export_in_child
 from onnxproof.latency_report import latency_rows
 from onnxproof.load import LoadRequest, build_reference
 from onnxproof.markdown import table
-from onnxproof.records import ProviderCheck, Work
+from onnxproof.records import Candidate, Loaded, ProviderCheck, Work
 from onnxproof.spec import Spec, parse_spec
 
 CUDA: Final = "CUDAExecutionProvider"
@@ -120,6 +121,8 @@ def whole_chain(provider: str) -> None:
     import numpy as np
 
     from onnxproof import export_model, verify_model
+    from onnxproof.errors import PromotionRefused
+    from onnxproof.spec import Source
 
     spec = parse_spec({**DIGITS, "benchmark": {"providers": [{"name": provider}], "seconds": 2}})
     outcome = export_model(spec, allow=("examples",))
@@ -131,6 +134,48 @@ def whole_chain(provider: str) -> None:
     print(f"- mlflow.pyfunc: {active}, gives {[*model.predict({'image': image})]}")
     for line in verify_model(outcome.model_uri, provider=provider).lines:
         print(f"- verify: {line}")
+    wider = {"factory": "examples.digits_cnn:build", "kwargs": {"width": 256}}
+    try:
+        export_model(spec.model_copy(update={"source": Source(**wider)}), allow=("examples",))
+    except PromotionRefused as error:
+        print(f"- a wider model: {error}")
+        for gate in error.outcome.gates:
+            print(f"  - {gate.name} {gate.outcome}: {gate.reason}")
+
+
+def overflow(provider: str) -> None:
+    """A norm in float16, which the CPU's provider computes in float32: what each of them says."""
+    from benchmarks.faultlist import FAULTS, Victim
+
+    fault = next(each for each in FAULTS if each.name == "float16 overflow on a GPU")
+    entry = {
+        "name": "half",
+        "source": {"factory": "benchmarks.faultlist.models:half"},
+        "inputs": {"x": {"dtype": "float16", "shape": ["batch", 64], "scale": 200}},
+        "dims": {"batch": {"max": 8}},
+        "benchmark": {"providers": [{"name": provider}]},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(folder=folder, roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
+        Path(folder, "logs").mkdir()
+        spec = parse_spec(entry)
+        loaded = build_reference(LoadRequest(spec, work))
+        with redirect_stdout(sys.stderr):  # the exporter prints its graph
+            candidate = export_in_child(ExportRequest(spec, work, loaded, "trace", ""))
+        show_half(spec, work, loaded, candidate, "right")
+        assert fault.inject is not None
+        faulty = fault.inject(Victim(spec, work, loaded, candidate))
+        show_half(spec, work, loaded, faulty, "faulty")
+
+
+def show_half(spec: Spec, work: Work, loaded: Loaded, graph: Candidate, name: str) -> None:
+    """The last verdicts of the check, and those of the provider."""
+    from onnxproof.check import CheckRequest, check_in_child
+
+    for verdict in check_in_child(CheckRequest(spec, work, loaded, graph)).verdicts[5:]:
+        print(f"- {name}: {verdict.name} {verdict.outcome}, {verdict.reason[:200]}")
+    for found in check_elsewhere(spec, work, loaded, graph, ()):
+        show(found)
 
 
 def absent() -> None:
@@ -183,6 +228,7 @@ def main() -> None:
     parts: list[tuple[str, Callable[[], None]]] = [("The machine", machine), ("Absent", absent)]
     provider = options.provider
     parts += [(name, partial(on_providers, name, provider)) for name in options.models]
+    parts += [("Float16 that overflows", partial(overflow, provider))]
     parts += [("The whole chain", partial(whole_chain, provider))]
     failed = []
     for title, part in parts:

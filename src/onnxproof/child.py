@@ -227,6 +227,8 @@ def _serve(
     except BaseException as error:
         traceback.print_exc()
         answer = _Failure(_describe(error))
+    sys.stdout.flush()  # the parent reads the log's tail as soon as it has the answer
+    sys.stderr.flush()
     sender.send(answer)
     sender.close()
 

@@ -149,6 +149,7 @@ def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]
         "benchmark-toy",
         "conclude-toy",
         "register-toy",
+        "trial-toy-v1",
         "promote-toy-v1",
     ]
 

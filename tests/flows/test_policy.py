@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path.stem for path in (ROOT / "tasks").glob("*.py") if path.stem not in ("__init__", "policy")
 )
-TALK_TO_MLFLOW = {"look_up", "promote", "register"}
+TALK_TO_MLFLOW = {"look_up", "promote", "register", "trial"}
 
 
 def task_of(name: str) -> Task[..., Any]:

@@ -58,8 +58,8 @@ def test_one_alone_is_timed_for_gates_of_its_own(work: Work) -> None:
 
 def test_sittings_go_on_while_a_gate_is_open_and_end_in_time(work: Work) -> None:
     models = {"one": chain(1, work, "a")}
-    spec = spec_at(1, max_p99_ms=1000, longest_seconds=20)  # 368 samples settle it
-    assert fight(DuelRequest(spec, work, models)).sittings == 19
+    spec = spec_at(1, max_p99_ms=1000, longest_seconds=20)  # 368 samples settle it, or 20 s pass
+    assert FEWEST_SITTINGS < fight(DuelRequest(spec, work, models)).sittings <= 19
     spec = spec_at(1, max_p99_ms=1000, longest_seconds=1e-3)
     assert fight(DuelRequest(spec, work, models)).sittings == FEWEST_SITTINGS
 

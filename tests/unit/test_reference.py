@@ -136,10 +136,10 @@ def test_a_budget_of_bytes_shrinks_the_grid_and_says_so(
 def test_samples_that_nobody_asked_for_have_a_budget_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference, "FURTHER_SECONDS", 0.0)
+    monkeypatch.setattr(reference, "FURTHER_CPU_SECONDS", 0.0)
     found = write_reference(tmp_path / "a", Linear())
     assert {len(point.sets) for point in found.points} == {1}
-    reason = "0 s were used up; set check.samples for more"
+    reason = "0 s of processor time used up; check.samples gives more"
     assert {(point.outcome, point.reason) for point in found.points} == {("passed", reason)}
     asked = write_reference(tmp_path / "b", Linear(), check={"samples": 4})
     assert {(len(point.sets), point.reason) for point in asked.points} == {(4, "")}

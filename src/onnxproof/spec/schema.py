@@ -122,7 +122,7 @@ class Check(Section):
         default=4,
         ge=1,
         le=64,
-        description="At each point of the shape grid; by itself 0.5 s for those beyond the first.",
+        description="At each point; by itself 1 s of processor time beyond the first.",
     )
     seed: int = Field(default=0, ge=0)
     seconds: float = Field(default=60, gt=0, description="Budget for PyTorch's reference outputs.")
