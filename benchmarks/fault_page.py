@@ -43,8 +43,9 @@ changes no answer beyond the noise, and nobody catches it. The faults here are a
 
 A proof is about the providers that it ran on. ONNX Runtime's CPU provider has no float16 kernels:
 it computes in float32 between casts that it takes out again, also with optimizations disabled. So a
-float16 value that is infinite on a GPU is right on a CPU (`float16 overflow on a GPU`). Such graphs
-are run once more with every float16 result beyond 65504 made infinite (`parity_float16`); allclose
+float16 value that is infinite on a GPU is right on a CPU (`float16 overflow on a GPU`; on an H200
+it is wrong at the levels disabled and basic, and a fusion rescues it beyond). Such graphs are run
+once more with every float16 result beyond 65504 made infinite (`parity_float16`); allclose
 refuses that model without a fault, too.
 """
 

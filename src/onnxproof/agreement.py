@@ -63,7 +63,8 @@ def check_overflow(spec: Spec, work: Work, session: Session, reference: Referenc
     verdict, _ = judge("parity_float16", spec, work, session, reference, sets)
     if verdict.outcome == "failed":
         reason = (
-            f"computed in float16, as a GPU does, where ONNX Runtime's CPU provider takes float32: "
+            f"computed node by node in float16, as a GPU may, and not in float32 as ONNX Runtime's "
+            f"CPU provider does: "
             f"{verdict.reason}"
         )
         return verdict.model_copy(update={"reason": reason})
