@@ -81,17 +81,13 @@ def render_unchanged(registration: Registration) -> str:
 
 
 def render_gates(registration: Registration, gates: Sequence[GateVerdict]) -> str:
-    """What each gate of the promotion said."""
+    """What each gate of the promotion said; reasons below the table, where they wrap."""
     aliases = ", ".join(f"`{alias}`" for alias in registration.aliases) or "none"
+    rows = [(each.name, each.outcome, _short(each.value), _short(each.threshold)) for each in gates]
     return join(
         f"# {registration.name} version {registration.version}: aliases {aliases}",
-        table(
-            ("gate", "outcome", "value", "threshold", "reason"),
-            [
-                (each.name, each.outcome, _short(each.value), _short(each.threshold), each.reason)
-                for each in gates
-            ],
-        ),
+        table(("gate", "outcome", "value", "threshold"), rows),
+        "\n".join(f"- **{each.name}** {each.outcome}: {each.reason}" for each in gates),
     )
 
 
@@ -107,7 +103,8 @@ def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
         lines.append(("registered", f"{outcome.registration.model_uri} ({aliases})"))
     if outcome.proof is not None:
         lines += list(_summary(outcome.proof))
-    lines += [("gate", f"{each.name} {each.outcome}: {each.reason}") for each in outcome.gates]
+    asked = [each for each in outcome.gates if each.outcome != "not_applicable"]
+    lines += [("gate", f"{each.name} {each.outcome}: {each.reason}") for each in asked]
     if outcome.status in ("proven", "unchanged"):
         lines += list(_next_steps(outcome))
     return lines

@@ -19,7 +19,12 @@ def of_layers(layers: int) -> dict[str, Any]:
         **SLOW,
         "source": {"factory": "tests.toys:deep", "kwargs": {"layers": layers}},
         "benchmark": {"seconds": 1},
-        "gates": {"max_latency_regression": 0.5, "max_size_growth": 100, "longest_seconds": 5},
+        "gates": {
+            "max_latency_regression": 0.5,
+            "max_size_growth": 100,
+            "longest_seconds": 5,
+            "inconclusive": "pass",  # of a machine that is busy with other tests
+        },
     }
 
 
@@ -64,7 +69,7 @@ def test_a_slower_version_stays_challenger_until_the_gate_lets_it_through(
 
     slow["gates"]["max_latency_regression"] = 20
     third = onnxproof("export", write_spec(**slow))
-    assert (third.code, third.outcome["status"]) == (0, "unchanged")
+    assert (third.code, third.outcome["status"]) == (0, "unchanged"), third.text
     assert aliases(client) == {"champion": "2", "challenger": "2"}
     assert client.get_model_version("toy", "2").tags["onnxproof.gates"] == "passed"
 

@@ -50,6 +50,10 @@ def test_two_speeds_take_more_than_a_few_samples() -> None:
     assert found([5.0] * 15 + [10.0] * 15) == {}
 
 
+def test_two_speeds_of_a_call_that_the_caches_decide_are_ordinary() -> None:
+    assert found([*np.array(STEADY[:250]) / 100, *np.array(STEADY[:150]) / 50]) == {}
+
+
 def test_a_process_that_did_not_have_its_core_is_suspect() -> None:
     told = found(STEADY, cpu_share=0.5)["machine busy"]
     assert told.reason == "this process had the processor for 50 % of the time"
