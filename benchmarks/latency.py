@@ -24,9 +24,10 @@ import torch
 
 from benchmarks.stopwatch import ROOT, make_files
 from onnxproof.api import plain_stages
-from onnxproof.benchmark.baseline import eager
+from onnxproof.benchmark.baseline import baseline
 from onnxproof.benchmark.paired import Interval, ratio_over_sittings
 from onnxproof.benchmark.rounds import take_samples
+from onnxproof.benchmark.warm_up import warm_up
 from onnxproof.chain import prove
 from onnxproof.inputs import draw
 from onnxproof.plan import prepare_for
@@ -112,26 +113,18 @@ def contenders(
             columns[each.label] = open_graph(each.candidate.model.path)
         else:
             missing[each.label] = each.reason
-    with eager(spec, work) as ways:
-        columns["torch eager"] = ways["host"](feed)
+    with baseline(spec, work) as pytorch:
+        if pytorch is None:
+            raise SystemExit("PyTorch has no CPU here")
+        columns["torch eager"] = pytorch.eager()[0].prepare(feed)
         try:
             torch.compiler.reset()
-            call = compiled(spec, work, feed)
+            call = pytorch.compiled()[0].prepare(feed)
             call()
             columns["torch.compile"] = call
         except Exception as error:  # no compiler on this machine, or a model that it breaks on
             missing["torch.compile"] = " ".join(str(error).split())[:200]
         yield columns, missing
-
-
-def compiled(spec: Spec, work: Work, feed: dict[str, Any]) -> Callable[[], object]:
-    """A call of the module as ``torch.compile`` makes it, for the sizes of this feed."""
-    from onnxproof.module import build_module
-
-    source = build_module(spec, work)
-    args, kwargs = source.arguments(feed)
-    module = torch.compile(source.module, dynamic=False)
-    return lambda: module(*args, **kwargs)
 
 
 def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
@@ -146,14 +139,18 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
     for sitting in range(SITTINGS):
         print(f"{model}: sitting {sitting + 1} of {SITTINGS}", file=sys.stderr)
         with contenders(spec, work, proof) as (columns, missing):
-            taken = take_samples(list(columns.values()), spec.benchmark, seed=sitting)
+            for call in columns.values():
+                warm_up(call)
+            taken = take_samples(list(columns.values()), sitting, seconds=spec.benchmark.seconds)
         for name, each in zip(columns, taken, strict=True):
             samples[name].append(each)
         del columns  # before there are as many sessions again
     if BASE not in samples:
         raise SystemExit(f"{model}: no plain dynamo graph to compare with: {missing[BASE]}")
     samples = {name: each for name, each in samples.items() if len(each) == SITTINGS}
-    over_base = {name: ratio_over_sittings(each, samples[BASE]) for name, each in samples.items()}
+    over_base = {
+        name: ratio_over_sittings([each], [samples[BASE]]) for name, each in samples.items()
+    }
     best = min(filter(is_onnx, samples), key=lambda name: over_base[name].ratio)
     ours = proof.chosen.label
     shutil.rmtree(folder)
@@ -169,7 +166,7 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
         "p50_ms": {name: _p50(each) for name, each in samples.items()},
         "over_dynamo": over_base,
         "best": best,
-        "ours_over_best": ratio_over_sittings(samples[ours], samples[best]),
+        "ours_over_best": ratio_over_sittings([samples[ours]], [samples[best]]),
         "missing": missing,
     }
 
@@ -189,7 +186,7 @@ def show(found: dict[str, Any]) -> bool:
     print(
         f"\n## {found['model']} ({where}; {found['threads']} thread, {found['rounds']} rounds in "
         f"{found['sittings']} sittings, "
-        f"{found['made']})\n\n| graph | p50 ms | over plain dynamo | 95 % interval |\n"
+        f"{found['made']})\n\n| graph | p50 ms | over plain dynamo | 99 % interval |\n"
         "| --- | --- | --- | --- |"
     )
     for name, p50_ms in sorted(found["p50_ms"].items(), key=lambda each: float(each[1])):

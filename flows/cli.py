@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from flows.arguments import Allow, Dims, Inputs, Model, NamedSource, Values, pairs, ranges
+from flows.bench import bench
 from flows.ending import (
     interruption,
     progress_console,
@@ -184,6 +185,9 @@ def verify(
     with reported():
         for line in verify_model(model, provider=provider, libraries=libraries or ()).lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+app.command()(bench)
 
 
 @app.command()

@@ -24,8 +24,8 @@ STAGES = {
 }  # fmt: skip
 TORCH_SIDE = {
     "baseline", "chance", "checkpoint", "dynamo", "eager", "exported_program", "factory", "flat",
-    "guesses", "habits", "mlflow_model", "module", "noise", "outputs", "program", "reference",
-    "remedies", "rounding", "script_file", "state", "torchscript", "translations",
+    "guesses", "habits", "memory", "mlflow_model", "module", "noise", "outputs", "program",
+    "reference", "remedies", "rounding", "script_file", "state", "torchscript", "translations",
 }  # fmt: skip
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         first_spec,
         list_operators,
         show_model,
+        time_model,
         verify_model,
     )
     from onnxproof.errors import (
@@ -45,6 +46,7 @@ _HOMES: Final = {
         "first_spec",
         "list_operators",
         "show_model",
+        "time_model",
         "verify_model",
     ),
     "errors": (
@@ -96,6 +98,7 @@ __all__ = [
     "list_operators",
     "read_spec",
     "show_model",
+    "time_model",
     "verify_model",
 ]
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from onnxproof.records import ExportOutcome, OperatorReport, Proof, Registration
 from onnxproof.settings import Settings, apply_environment, read_settings, require_servers
 from onnxproof.spec import Spec, Strategy
 
 if TYPE_CHECKING:
+    from onnxproof.bench import Bench
     from onnxproof.chain import Stages
     from onnxproof.doctor import Finding
     from onnxproof.verify import Replay
@@ -150,6 +151,37 @@ def verify_model(
 
     _settings()
     return verify(model, provider=provider, libraries=libraries)
+
+
+def time_model(
+    model: str,
+    *,
+    against: str | None = None,
+    points: Sequence[Mapping[str, int]] = (),
+    inputs: Mapping[str, str] | None = None,
+    benchmark: Mapping[str, Any] | None = None,
+    allow: Sequence[str] = (),
+) -> Bench:
+    """Time a model on this machine, alone or in turn with another.
+
+    Args:
+        model: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, a folder that holds a proof, or an
+            ONNX file.
+        against: Another one, which takes the same inputs; ratios are of ``model`` over it.
+        points: Sizes to time at; those of the proof if left out. A file whose dims are free needs
+            one.
+        inputs: Lines for the inputs of a file: ``int64[batch, seq] in 0..999``.
+        benchmark: What is to differ from the proof's own section ``benchmark``.
+        allow: Packages whose code may be loaded: plug-ins, libraries of operators.
+
+    Raises:
+        BadInput: There is no such model, or the two do not take the same inputs.
+    """
+    from onnxproof.bench import Asked, bench
+
+    sizes = tuple(dict(each) for each in points)
+    asked = Asked(model, against, sizes, inputs or {}, benchmark or {})
+    return bench(asked, _settings(allow))
 
 
 def show_model(model: str) -> tuple[Proof, Registration | None]:

@@ -158,15 +158,15 @@ class _Checker:
         return verdict
 
     def _open(self, name: str) -> tuple[Session | None, Verdict]:
-        from onnxproof.runtime import open_session
+        from onnxproof.runtime import Profiling, open_session
 
-        libraries, consumed = find_libraries(self.spec, self.work), name == "session"
+        libraries, consumed = find_libraries(self.spec.export.needs, self.work), name == "session"
         try:
             session = open_session(
                 self.path,
                 libraries=libraries,
                 optimization="all" if consumed else "disabled",
-                profile=Path(self.work.folder) if consumed else None,
+                profile=Profiling(Path(self.work.folder)) if consumed else None,
             )
         except (SourceError, LoadError):
             raise
@@ -186,7 +186,7 @@ class _Checker:
         from onnxproof.agreement import check_overflow
         from onnxproof.float16 import open_overflowing
 
-        libraries = find_libraries(self.spec, self.work)
+        libraries = find_libraries(self.spec.export.needs, self.work)
         with open_overflowing(self.work, self.candidate, libraries) as session:
             if session is not None:
                 yield check_overflow(self.spec, self.work, session, self.loaded.reference)
@@ -194,7 +194,7 @@ class _Checker:
     def _elsewhere(self) -> tuple[ProviderCheck, ...]:
         from onnxproof.elsewhere import check_elsewhere
 
-        libraries = find_libraries(self.spec, self.work)
+        libraries = find_libraries(self.spec.export.needs, self.work)
         return check_elsewhere(self.spec, self.work, self.loaded, self.candidate, libraries)
 
     def _kernels(self, session: Session) -> dict[str, int]:

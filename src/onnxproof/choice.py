@@ -42,5 +42,5 @@ def _fewest_nodes(candidates: Sequence[Candidate]) -> Candidate:
 def _told(ratio: Ratio) -> str:
     return (
         f"{ratio.ratio:.3f} times the latency of {ratio.over} "
-        f"(95 % interval {ratio.low:.3f} to {ratio.high:.3f}, {ratio.rounds} rounds)"
+        f"(99 % interval {ratio.low:.3f} to {ratio.high:.3f}, {ratio.sittings} sittings)"
     )

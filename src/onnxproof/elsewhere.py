@@ -9,7 +9,7 @@ from onnxproof.agreement import judge
 from onnxproof.errors import OnnxproofError, one_line
 from onnxproof.libraries import find_plugin
 from onnxproof.records import Candidate, Loaded, Outcome, ProviderCheck, Verdict, Work
-from onnxproof.runtime import CPU, open_session, precision_of
+from onnxproof.runtime import CPU, Profiling, open_session, precision_of
 from onnxproof.saved_sets import read_set
 from onnxproof.spec import Provider, Spec
 
@@ -53,7 +53,7 @@ def _check(
             options=provider.options,
             plugin=find_plugin(provider, work),
             libraries=libraries,
-            profile=Path(work.folder),
+            profile=Profiling(Path(work.folder)),
         )
     except OnnxproofError as error:  # there is no such provider here, or no such plug-in
         if provider.required:

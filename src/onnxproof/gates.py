@@ -19,7 +19,6 @@ class Measured(NamedTuple):
     ratios: tuple[Ratio, ...] = ()
     samples_ms: Mapping[str, Sequence[float]] = {}  # the challenger's, by point
     suspicions: tuple[Suspicion, ...] = ()
-    memory_bytes: int | None = None
     why_not: str = ""
     broken: bool = False  # whether that is a fault, and not the way things are
     same_file: bool = False  # so that there is nothing to time
@@ -68,9 +67,9 @@ def _latency(case: Case) -> Iterator[GateVerdict]:
     )
     outcome = _decided(worst, most)
     reason = (
-        f"{worst.ratio:.3f} times the latency of {worst.over} ({CONFIDENCE:.0%} interval "
+        f"{worst.ratio:.3f} times the latency of {worst.over} (99 % interval "
         f"{worst.low:.3f} to {worst.high:.3f}), and {most:g} is allowed"
-    ).replace("95%", "95 %")
+    )
     yield GateVerdict(name=name, outcome=outcome, value=worst.ratio, threshold=most, reason=reason)
 
 
@@ -151,12 +150,12 @@ def _p99_outcome(
 
 
 def _memory(case: Case) -> Iterator[GateVerdict]:
-    most, value = case.gates.max_memory_bytes, case.measured.memory_bytes
+    most, proof = case.gates.max_memory_bytes, case.challenger
     if most is None:
         return
-    name = "max_memory_bytes"
+    name, value = "max_memory_bytes", proof.benchmark.peak_bytes(proof.chosen.label)
     if value is None:
-        reason = case.measured.why_not or "it was not measured"
+        reason = "its proof does not have it; prove it again with --force"
         yield GateVerdict(name=name, outcome="inconclusive", threshold=most, reason=reason)
         return
     outcome: GateOutcome = "passed" if value <= most else "failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,21 +11,20 @@ from onnxproof.artifact import atomic_write
 from onnxproof.errors import SourceError
 from onnxproof.records import Work
 from onnxproof.sources import import_factory
-from onnxproof.spec import Provider, Spec
+from onnxproof.spec import Provider
 
 FILE: Final = "libraries.json"
 """In the work folder, and nowhere else: the paths are those of this machine."""
 
 
-def find_libraries(spec: Spec, work: Work) -> tuple[str, ...]:
-    """In a child: ask each of ``export.needs`` for its file, and note it for the later stages.
+def find_libraries(needs: Sequence[str], work: Work) -> tuple[str, ...]:
+    """In a child: ask each of ``needs`` for its file, and note it for the later stages.
 
     Raises:
         SourceError: A module is not allowed or not there, or gives no file.
         LoadError: A module raised while it was imported.
     """
     taker = "SessionOptions.register_custom_ops_library"
-    needs = spec.export.needs
     found = [_path_from("export.needs", reference, taker, work) for reference in needs]
     if found:
         with atomic_write(Path(work.path(FILE))) as draft:

@@ -91,7 +91,7 @@ def localise_in_child(request: LocaliseRequest) -> Divergence:
     from onnxproof.divergence.examined import Examined
     from onnxproof.divergence.walk import Walk
 
-    libraries = find_libraries(request.spec, request.work)
+    libraries = find_libraries(request.spec.export.needs, request.work)
     examined = Examined(request.work, request.candidate, libraries)
     finder = _Finder(request, examined)
     for name in _sets(request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING
@@ -45,6 +46,19 @@ def names_used(graph: onnx.GraphProto) -> set[str]:
 def elements_of(tensor: onnx.TensorProto) -> int:
     """How many elements it has."""
     return prod(tensor.dims)
+
+
+def precision_of_weights(model: onnx.ModelProto) -> str:
+    """The floating dtype that most bytes of the weights have, as ``float16``; empty without any."""
+    import onnx_ir
+
+    sizes: dict[str, int] = defaultdict(int)
+    for tensor in tensors_of(model):
+        kind = onnx_ir.DataType(tensor.data_type)
+        if kind.is_floating_point():
+            sizes[kind.name.lower()] += size_of(tensor)
+    found = max(sizes, key=lambda name: sizes[name], default="")
+    return {"float": "float32"}.get(found, found)
 
 
 def size_of(tensor: onnx.TensorProto) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from onnxproof.dims import Dim
 from onnxproof.divergence.rows import divergence_lines
 from onnxproof.grid import label
-from onnxproof.latency_report import latencies
+from onnxproof.latency_report import latencies, more_sections
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
 from onnxproof.parity_table import noise_line, parity_table
@@ -45,6 +45,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         _shapes(proof.spec.dims, proof.loaded.reference),
         "## Latency",
         latencies(proof.benchmark),
+        *_of_the_chosen(proof),
         "## Attempts",
         _attempts(proof.attempts),
         *_divergences(proof.attempts),
@@ -52,6 +53,15 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         "## Made with",
         _made_with(proof),
     )
+
+
+def _of_the_chosen(proof: Proof) -> Iterator[str]:
+    """What else the benchmark tells; where time goes of the chosen graph alone."""
+    chosen = proof.chosen.label
+    kept = tuple(each for each in proof.benchmark.profiles if each.contender == chosen)
+    for heading, text in more_sections(proof.benchmark.model_copy(update={"profiles": kept})):
+        yield f"## {heading}"
+        yield text
 
 
 def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from onnxproof.benchmark.duel import Duel, DuelRequest, fight
 from onnxproof.benchmark.exclusive import alone_on_this_machine
-from onnxproof.benchmark.memory import MemoryRequest, peak_bytes
+from onnxproof.benchmark.sittings import Course
 from onnxproof.child import prepare_children, run_in_child
 from onnxproof.errors import BadInput, RegisterError, TrialError
 from onnxproof.gates import Measured, judge
@@ -52,10 +52,9 @@ def hold_trial(spec: Spec, work: Work, registration: Registration) -> Trial:
     if rival is not None or spec.gates.max_p99_ms is not None:
         duel = _duel(spec, work, challenger, rival)
     measured = Measured(
-        ratios=duel.ratios if duel else (),
+        ratios=duel.result.ratios if duel else (),
         samples_ms=duel.samples_ms if duel else {},
-        suspicions=duel.suspicions if duel else (),
-        memory_bytes=_memory_bytes(spec, work, challenger),
+        suspicions=duel.result.suspicions if duel else (),
         why_not=why,
         broken=broken,
         same_file=same,
@@ -64,7 +63,7 @@ def hold_trial(spec: Spec, work: Work, registration: Registration) -> Trial:
         challenger=registration.version,
         champion=opponent.version if opponent else "",
         gates=judge(spec.gates, challenger.proof, champion.proof if champion else None, measured),
-        latencies=duel.latencies if duel else (),
+        latencies=duel.result.latencies if duel else (),
         ratios=measured.ratios,
         sittings=duel.sittings if duel else 0,
         seconds=time.monotonic() - start,
@@ -126,23 +125,9 @@ def _duel(spec: Spec, work: Work, challenger: Entrant, champion: Entrant | None)
     with alone_on_this_machine(lambda: say("trial", "wait for another benchmark to end")):
         return run_in_child(
             fight,
-            DuelRequest(spec, work, models),
+            DuelRequest(Course.of(spec), work, models, spec.gates, spec.export.needs),
             failed=TrialError,
             limits=spec.limits,
             log=Path(work.path("logs", "trial.log")),
             doing=f"time {' and '.join(models)} of {spec.name}",
         )
-
-
-def _memory_bytes(spec: Spec, work: Work, challenger: Entrant) -> int | None:
-    if spec.gates.max_memory_bytes is None:
-        return None
-    prepare_children()
-    return run_in_child(
-        peak_bytes,
-        MemoryRequest(spec, work, challenger.folder / "model.onnx"),
-        failed=TrialError,
-        limits=spec.limits,
-        log=Path(work.path("logs", "memory.log")),
-        doing=f"measure the memory of version {challenger.version} of {spec.name}",
-    )

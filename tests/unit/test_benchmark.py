@@ -1,23 +1,20 @@
 from __future__ import annotations
 
-import gc
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
 from onnxproof.benchmark.contenders import Contender
-from onnxproof.benchmark.rounds import FINAL_ROUNDS, HEAT_ROUNDS, WARMUP_CALLS, take_samples
 from onnxproof.benchmark.summary import summarize
 from onnxproof.errors import BenchmarkError
 from onnxproof.inputs import Feed
 from onnxproof.records import BenchmarkResult, Candidate, Work
-from onnxproof.spec import BenchmarkSpec, Spec
+from onnxproof.spec import Spec
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, latency_of, save
 
@@ -27,7 +24,7 @@ ABSENT = {"name": "NoSuchExecutionProvider"}
 
 @pytest.fixture(autouse=True)
 def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("onnxproof.benchmark.rounds.WARMUP_SECONDS", 0)
+    monkeypatch.setattr("onnxproof.benchmark.warm_up.WINDOW_SECONDS", 0)
     threads = torch.get_num_threads()
     yield
     assert torch.get_num_threads() == threads
@@ -98,118 +95,12 @@ def test_a_provider_that_opens_one_candidate_alone_times_none(
     assert "INVALID_PROTOBUF" in result.skipped[0].reason
 
 
-def calls_of(turns: list[int], count: int) -> list[Callable[[], object]]:
-    return [lambda index=index: turns.append(index) for index in range(count)]  # type: ignore[misc]
-
-
-def test_all_contenders_are_called_once_a_round_in_an_order_that_changes() -> None:
-    turns: list[int] = []
-    samples = take_samples(calls_of(turns, 3), BenchmarkSpec(samples=20), seed=0)
-    assert [len(each) for each in samples] == [20, 20, 20]
-    rounds = np.array(turns[3 * WARMUP_CALLS :]).reshape(20, 3)
-    assert {tuple(sorted(each)) for each in rounds.tolist()} == {(0, 1, 2)}
-    assert len({tuple(each) for each in rounds.tolist()}) > 3
-
-
-def test_the_order_of_turns_is_that_of_the_seed() -> None:
-    orders = []
-    for seed in (1, 1, 2):
-        turns: list[int] = []
-        take_samples(calls_of(turns, 4), BenchmarkSpec(samples=8), seed)
-        orders.append(turns)
-    assert orders[0] == orders[1]
-    assert orders[0] != orders[2]
-
-
-def test_a_sample_belongs_to_the_contender_that_took_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0]
-
-    def take(nanoseconds: int) -> Callable[[], object]:
-        return lambda: clock.__setitem__(0, clock[0] + nanoseconds)
-
-    monkeypatch.setattr("time.perf_counter_ns", lambda: clock[0])
-    samples = take_samples([take(1_000_000), take(3_000_000)], BenchmarkSpec(samples=5), seed=0)
-    assert samples == [[1.0] * 5, [3.0] * 5]
-
-
-def test_warm_up_calls_are_not_samples() -> None:
-    turns: list[int] = []
-    samples = take_samples(calls_of(turns, 1), BenchmarkSpec(samples=2), seed=0)
-    assert (len(turns), len(samples[0])) == (WARMUP_CALLS + 2, 2)
-
-
-def test_a_budget_that_is_used_up_leaves_two_whole_rounds() -> None:
-    samples = take_samples(calls_of([], 3), BenchmarkSpec(seconds=1e-9), seed=0)
-    assert [len(each) for each in samples] == [2, 2, 2]
-
-
-def on_a_clock(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> list[Callable[[], object]]:
-    """Calls that take so long, by the only clock there is."""
-    clock = [0.0]
-
-    def take(each: float) -> Callable[[], object]:
-        return lambda: clock.__setitem__(0, clock[0] + each)
-
-    monkeypatch.setattr("time.perf_counter_ns", lambda: int(clock[0] * 1e6))
-    monkeypatch.setattr("time.monotonic", lambda: clock[0] / 1e3)
-    return [take(each) for each in milliseconds]
-
-
-def test_a_candidate_shown_to_be_slower_leaves_its_turns_to_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    calls = on_a_clock(monkeypatch, 9, 1, 2, 1)
-    samples = take_samples(calls, BenchmarkSpec(seconds=1), seed=0, races=[range(1, 4)])
-    pytorch, first, slower, last = map(len, samples)
-    assert pytorch == first == last
-    assert HEAT_ROUNDS <= slower < first
-
-
-def test_candidates_of_another_provider_are_no_rivals(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = on_a_clock(monkeypatch, 9, 1, 1, 5, 5)
-    samples = take_samples(
-        calls, BenchmarkSpec(seconds=1), seed=0, races=[range(1, 3), range(3, 5)]
-    )
-    assert len(set(map(len, samples))) == 1
-
-
-def test_candidates_get_enough_rounds_to_be_told_apart_also_beyond_the_budget() -> None:
-    spec = BenchmarkSpec(seconds=1e-9)
-    samples = take_samples(calls_of([], 3), spec, seed=0, races=[range(1, 3)])
-    assert max(map(len, samples)) == FINAL_ROUNDS
-
-
 def test_candidates_are_compared_with_each_other_and_not_with_pytorch(work: Work) -> None:
     plain, simplified = save(AFFINE, work), save(AFFINE, work, "trace", "onnxsim")
     (ratio,) = measured(asked(at=[{"batch": 1}, {}]), work, plain, simplified).ratios
     assert {ratio.contender, ratio.over} == {"trace", "trace+onnxsim"}
     assert ratio.low <= ratio.ratio <= ratio.high
-    assert ratio.rounds == 2 * 12
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-@pytest.mark.parametrize("fails", [True, False])
-def test_the_garbage_collector_rests_meanwhile_and_is_as_it_was_afterwards(
-    *, enabled: bool, fails: bool
-) -> None:
-    seen: list[bool] = []
-
-    def call() -> None:
-        seen.append(gc.isenabled())
-        if fails and len(seen) > WARMUP_CALLS:
-            raise RuntimeError("out of paper")
-
-    (gc.enable if enabled else gc.disable)()
-    try:
-        if fails:
-            with pytest.raises(RuntimeError, match="out of paper"):
-                take_samples([call], BenchmarkSpec(samples=2), seed=0)
-        else:
-            take_samples([call], BenchmarkSpec(samples=2), seed=0)
-        assert gc.isenabled() is enabled
-    finally:
-        gc.enable()
-    assert not any(seen[WARMUP_CALLS:])
+    assert (ratio.rounds, ratio.sittings) == (2 * 12, 10)
 
 
 def never(feed: Feed) -> Callable[[], object]:
@@ -247,6 +138,7 @@ def test_every_sample_is_kept_beside_its_summary(work: Work) -> None:
     assert result.samples is not None
     assert result.samples.unchanged(work.folder)
     rows = parquet.read_table(work.path(result.samples.path)).to_pylist()
+    assert {row["sitting"] for row in rows} == set(range(10))
     assert len(rows) == sum(each.samples for each in result.latencies)
     for each in result.latencies:
         mine = [row["milliseconds"] for row in rows if row["contender"] == each.contender]

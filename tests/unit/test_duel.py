@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from onnxproof.benchmark.duel import FEWEST_SITTINGS, DuelRequest, fight
-from onnxproof.benchmark.memory import MemoryRequest, peak_bytes
+from onnxproof.benchmark.duel import Duel, DuelRequest, fight
+from onnxproof.benchmark.memory import MemoryRequest, memory_in_child
+from onnxproof.benchmark.sittings import SITTINGS, Course
 from onnxproof.records import Work
-from onnxproof.spec import Spec
+from onnxproof.spec import Provider, Spec
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, save
 
@@ -33,45 +34,53 @@ def chain(length: int, work: Work, name: str) -> Path:
     return Path(inner.path(save(CHAIN.format(nodes=nodes), inner).model.path))
 
 
-def spec_at(batch: int, **gates: float) -> Spec:
-    benchmark = {"samples": 20, "at": [{"batch": batch}]}
+def spec_at(batch: int, samples: int = 100, **gates: float) -> Spec:
+    benchmark = {"samples": samples, "at": [{"batch": batch}]}
     return spec_of(**WIDE, benchmark=benchmark, gates=gates)
+
+
+def fought(spec: Spec, work: Work, models: dict[str, Path]) -> Duel:
+    return fight(DuelRequest(Course.of(spec), work, models, spec.gates))
 
 
 def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
     models = {"long": chain(8, work, "a"), "short": chain(4, work, "b")}
-    found = fight(DuelRequest(spec_at(32), work, models))
-    (ratio,) = found.ratios
+    found = fought(spec_at(32), work, models)
+    (ratio,) = found.result.ratios
     assert (ratio.contender, ratio.over, ratio.where) == ("long", "short", "CPUExecutionProvider")
     assert ratio.low > 1.05
-    assert found.sittings == FEWEST_SITTINGS
-    assert [each.contender for each in found.latencies] == ["long", "short"]
-    assert {each.samples for each in found.latencies} == {20 * found.sittings}
-    assert {len(each) for each in found.samples_ms.values()} == {20 * found.sittings}
+    assert ratio.sittings == found.sittings == SITTINGS
+    assert [each.contender for each in found.result.latencies] == ["long", "short"]
+    assert {each.samples for each in found.result.latencies} == {100}
+    assert {len(each) for each in found.samples_ms.values()} == {100}
 
 
 def test_one_alone_is_timed_for_gates_of_its_own(work: Work) -> None:
-    found = fight(DuelRequest(spec_at(1), work, {"only": chain(1, work, "a")}))
-    assert found.ratios == ()
+    found = fought(spec_at(1), work, {"only": chain(1, work, "a")})
+    assert found.result.ratios == ()
     assert list(found.samples_ms) == ["batch=1 on CPUExecutionProvider"]
 
 
 def test_sittings_go_on_while_a_gate_is_open_and_end_in_time(work: Work) -> None:
     models = {"one": chain(1, work, "a")}
-    spec = spec_at(1, max_p99_ms=1000, longest_seconds=20)  # 368 samples settle it, or 20 s pass
-    assert FEWEST_SITTINGS < fight(DuelRequest(spec, work, models)).sittings <= 19
-    spec = spec_at(1, max_p99_ms=1000, longest_seconds=1e-3)
-    assert fight(DuelRequest(spec, work, models)).sittings == FEWEST_SITTINGS
+    # 368 samples settle it, 20 a sitting.
+    spec = spec_at(1, 200, max_p99_ms=1000, longest_seconds=20)
+    assert SITTINGS < fought(spec, work, models).sittings <= 19
+    spec = spec_at(1, 200, max_p99_ms=1000, longest_seconds=1e-3)
+    assert fought(spec, work, models).sittings == SITTINGS
 
 
 def test_memory_is_the_peak_beyond_what_was_there(work: Work) -> None:
-    small = peak_bytes(MemoryRequest(spec_at(1), work, chain(2, work, "a")))
-    large = peak_bytes(MemoryRequest(spec_at(64), work, chain(2, work, "b")))
-    assert 0 <= small < 64 << 20
-    assert large < 64 << 20
+    small, large = (
+        memory_in_child(MemoryRequest(Course.of(spec_at(batch)), work, model, Provider()))
+        for batch, model in ((1, chain(2, work, "a")), (64, chain(2, work, "b")))
+    )
+    assert 0 <= small.peak_bytes < 64 << 20
+    assert large.peak_bytes < 64 << 20
+    assert small.device_bytes is None
 
 
 def test_names_of_the_graph_need_not_be_those_of_another(work: Work) -> None:
     path = Path(work.path(save(AFFINE, work).model.path))
-    found = fight(DuelRequest(spec_of(benchmark={"samples": 3}), work, {"a": path, "b": path}))
-    assert len(found.ratios) == 1
+    found = fought(spec_of(benchmark={"samples": 3}), work, {"a": path, "b": path})
+    assert len(found.result.ratios) == 1

@@ -56,7 +56,9 @@ def test_first_tries_a_variant_only_where_the_declared_source_gave_nothing() -> 
 
 
 def test_the_fastest_stands_and_every_timed_attempt_says_how_it_compares() -> None:
-    ratio = Ratio(contender="", over="trace+onnxsim", ratio=1.1, low=1.05, high=1.2, rounds=40)
+    ratio = Ratio(
+        contender="", over="trace+onnxsim", ratio=1.1, low=1.05, high=1.2, rounds=40, sittings=10
+    )
     ratios = tuple(
         ratio.model_copy(update={"contender": label, "ratio": value})
         for label, value in (("trace", 1.1), ("trace+onnxslim", 1.2), ("trace+rewrite", 1.3))
@@ -66,10 +68,11 @@ def test_the_fastest_stands_and_every_timed_attempt_says_how_it_compares() -> No
     assert chosen(ladder) == "trace+onnxsim"
     assert rung(ladder, "trace+onnxsim").reason == (
         "proven; the lowest latency of 4; the next, trace, has 1.100 times the latency of "
-        "trace+onnxsim (95 % interval 1.050 to 1.200, 40 rounds)"
+        "trace+onnxsim (99 % interval 1.050 to 1.200, 10 sittings)"
     )
     assert rung(ladder, "trace+rewrite").reason == (
-        "proven; 1.300 times the latency of trace+onnxsim (95 % interval 1.050 to 1.200, 40 rounds)"
+        "proven; 1.300 times the latency of trace+onnxsim "
+        "(99 % interval 1.050 to 1.200, 10 sittings)"
     )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
 from onnxproof.elsewhere import check_elsewhere
-from onnxproof.runtime import open_session
+from onnxproof.runtime import Profiling, open_session
 from tests.unit import making
 from tests.unit.builders import spec_of, work_in
 from tests.unit.making import AFFINE, save
@@ -59,7 +59,7 @@ def test_each_shape_has_a_cuda_graph_of_its_own(model: Path) -> None:
 def test_what_stays_on_the_cpu_is_told_by_name(tmp_path: Path) -> None:
     work = work_in(tmp_path)
     path = Path(work.path(save(RESHAPED, work).model.path))
-    session = open_session(path, CUDA, optimization="disabled", profile=tmp_path)
+    session = open_session(path, CUDA, optimization="disabled", profile=Profiling(tmp_path))
     placement = session.placement(rows(2))
     assert placement is not None
     assert placement.nodes[CUDA] >= 1

@@ -47,7 +47,7 @@ def test_the_replay_says_which_library_a_model_needs(proof: Proof, work: Path) -
 def test_a_library_comes_from_an_allowed_package_only(tmp_path: Path) -> None:
     spec = spec_of(export={"needs": ["onnxruntime_extensions:get_library_path"]})
     with pytest.raises(SourceError, match="package onnxruntime_extensions is not allowed"):
-        find_libraries(spec, work_in(tmp_path))
+        find_libraries(spec.export.needs, work_in(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_a_library_that_is_no_file_is_bad_input(body: str, said: str, tmp_path: 
     (tmp_path / f"{name}.py").write_text(f"def path():\n    {body}\n")
     spec = spec_of(export={"needs": [f"{name}:path"]})
     with pytest.raises(SourceError, match=said):
-        find_libraries(spec, work_in(tmp_path / "work", tmp_path))
+        find_libraries(spec.export.needs, work_in(tmp_path / "work", tmp_path))
     assert noted_libraries(tmp_path / "work") == ()

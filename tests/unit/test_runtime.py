@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from onnxproof.errors import BenchmarkError
-from onnxproof.runtime import Session, available_providers, open_session
+from onnxproof.runtime import Profiling, Session, available_providers, open_session
 from tests.unit.builders import work_in
 from tests.unit.making import AFFINE, save
 
@@ -111,8 +111,10 @@ def test_kernels_are_those_that_onnxruntime_made_of_the_graph(tmp_path: Path) ->
     """
     path = Path(work.path(save(text, work).model.path))
     feed = {"x": np.ones((2, 4), np.float32)}
-    written = open_session(path, optimization="disabled", profile=tmp_path).kernels_of_a_run(feed)
+    written = open_session(
+        path, optimization="disabled", profile=Profiling(tmp_path)
+    ).kernels_of_a_run(feed)
     assert written == {"Transpose": 1, "MatMul": 1, "Relu": 1}
-    rewritten = open_session(path, profile=tmp_path).kernels_of_a_run(feed)
+    rewritten = open_session(path, profile=Profiling(tmp_path)).kernels_of_a_run(feed)
     assert rewritten == {"MatMul": 1, "Relu": 1}
     assert not list(tmp_path.glob("profile*"))

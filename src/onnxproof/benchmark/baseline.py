@@ -1,11 +1,13 @@
-"""PyTorch eager, as a contender of the benchmark."""
+"""PyTorch, eager and compiled, as contenders of the benchmark."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from onnxproof.benchmark.contenders import COMPILED, EAGER, Contender
 from onnxproof.inputs import Feed
 from onnxproof.records import Binding, Work
 from onnxproof.spec import Spec
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from onnxproof.module import SourceModule
 
 Prepare = Callable[[Feed], Callable[[], object]]
+Forward = Callable[..., object]
 
 
 def build_of_pytorch() -> str:
@@ -26,42 +29,79 @@ def build_of_pytorch() -> str:
     return " ".join(parts)
 
 
-@contextmanager
-def eager(spec: Spec, work: Work, device: str = "cpu") -> Iterator[Mapping[Binding, Prepare]]:
-    """Given a feed, a call of the module on it, for each way to bind its inputs and outputs.
+class Baseline:
+    """The module on one device, for as long as its context is open."""
 
-    Tensors are made beforehand, as ONNX Runtime's arrays are. On ``cuda`` a call ends when the
-    device has ended; there is none where PyTorch cannot use the device. Inside the block PyTorch
-    has ``benchmark.threads`` threads and is in inference mode: entering it takes over a
-    microsecond, which ONNX Runtime has nothing like in its calls.
+    def __init__(self, source: SourceModule, device: str) -> None:
+        self._source, self.device = source, device
+
+    def eager(self) -> list[Contender]:
+        """The module as it is, bound each way."""
+        return self._contenders(EAGER, self._source.module)
+
+    def compiled(self) -> list[Contender]:
+        """By ``torch.compile`` as it is by default; the first call of each shape compiles."""
+        import torch
+
+        return self._contenders(COMPILED, torch.compile(self._source.module))
+
+    def move_weights(self) -> None:
+        """Copy every weight to memory of its own, as a session that is opened anew does."""
+        import torch
+
+        module = self._source.module
+        with torch.inference_mode(mode=False):
+            for tensor in itertools.chain(module.parameters(), module.buffers()):
+                tensor.data = tensor.data.clone()
+
+    def _contenders(self, label: str, forward: Forward) -> list[Contender]:
+        import torch
+
+        on_host = self.device == "cpu"
+        ways = (_on_host if on_host else _on_device)(self._source, forward, self.device)
+        return [
+            Contender(label, "", prepare, binding, self.device, inside=torch.inference_mode)
+            for binding, prepare in ways.items()
+        ]
+
+
+@contextmanager
+def baseline(spec: Spec, work: Work, device: str = "cpu") -> Iterator[Baseline | None]:
+    """PyTorch on a device; None where it cannot use it.
+
+    Tensors are made before a call, as ONNX Runtime's arrays are. On ``cuda`` a call ends when the
+    device has ended. Inside the block PyTorch has ``benchmark.threads`` threads, keeps denormal
+    numbers as ONNX Runtime does, and is in inference mode: entering it takes over a microsecond,
+    which ONNX Runtime has nothing like in its calls.
     """
     import torch
 
     from onnxproof.module import build_module
 
     if device != "cpu" and not torch.cuda.is_available():
-        yield {}
+        yield None
         return
     threads = torch.get_num_threads()
     source = build_module(spec, work)
     source.module.to(device)
     torch.set_num_threads(spec.benchmark.threads)
+    torch.set_flush_denormal(False)
     try:
         with torch.inference_mode():
-            yield _on_host(source) if device == "cpu" else _on_device(source, device)
+            yield Baseline(source, device)
     finally:
         torch.set_num_threads(threads)
 
 
-def _on_host(source: SourceModule) -> Mapping[Binding, Prepare]:
+def _on_host(source: SourceModule, forward: Forward, _: str) -> Mapping[Binding, Prepare]:
     def prepare(feed: Feed) -> Callable[[], object]:
         args, kwargs = source.arguments(feed)
-        return lambda: source.module(*args, **kwargs)
+        return lambda: forward(*args, **kwargs)
 
     return {"host": prepare}
 
 
-def _on_device(source: SourceModule, device: str) -> Mapping[Binding, Prepare]:
+def _on_device(source: SourceModule, forward: Forward, device: str) -> Mapping[Binding, Prepare]:
     import torch
     from torch.utils._pytree import tree_map_only
 
@@ -73,7 +113,7 @@ def _on_device(source: SourceModule, device: str) -> Mapping[Binding, Prepare]:
 
         def call() -> object:
             there, named = moved((args, kwargs), device)
-            return moved(source.module(*there, **named), "cpu")  # waits for the device
+            return moved(forward(*there, **named), "cpu")  # waits for the device
 
         return call
 
@@ -81,7 +121,7 @@ def _on_device(source: SourceModule, device: str) -> Mapping[Binding, Prepare]:
         args, kwargs = moved(source.arguments(feed), device)
 
         def call() -> object:
-            outputs = source.module(*args, **kwargs)
+            outputs = forward(*args, **kwargs)
             torch.cuda.synchronize()
             return outputs
 

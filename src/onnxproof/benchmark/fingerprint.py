@@ -25,12 +25,14 @@ def fingerprint(threads: int) -> Environment:
     return Environment(
         cpu_model=_cpu_model(),
         cores=len(os.sched_getaffinity(0)),
+        cpus=tuple(sorted(os.sched_getaffinity(0))),
         cgroup_cpus=_cgroup_cpus(),
         cgroup_memory_bytes=_number(_read(CGROUP / "memory.max")),
         governor=_read(GOVERNOR),
         load_1m=os.getloadavg()[0],
         pytorch_threads=threads,
         onnxruntime_threads=threads,
+        allocator=_allocator(),
         libraries=_libraries(),
         gpus=_gpus(),
     )
@@ -47,6 +49,16 @@ def _cgroup_cpus() -> float | None:
     quota, _, period = _read(CGROUP / "cpu.max").partition(" ")
     whole = _number(quota)
     return None if whole is None or not period else whole / int(period)
+
+
+def _allocator() -> str:
+    """``glibc 2.36``, and what may have changed it: a library in its place, its own variables."""
+    changed = [
+        f"{name}={value}"
+        for name, value in sorted(os.environ.items())
+        if name == "LD_PRELOAD" or name.startswith(("MALLOC_", "GLIBC_TUNABLES"))
+    ]
+    return ", ".join([" ".join(platform.libc_ver()), *changed])
 
 
 def _libraries() -> dict[str, str]:

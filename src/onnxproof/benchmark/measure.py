@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from onnxproof.benchmark.contenders import EAGER, Contender, open_all
+from onnxproof.benchmark.baseline import Baseline, baseline
+from onnxproof.benchmark.contenders import COMPILED, EAGER, Contender, Opened, open_all
 from onnxproof.benchmark.exclusive import alone_on_this_machine
-from onnxproof.benchmark.fingerprint import fingerprint
-from onnxproof.benchmark.paired import FEWEST_ROUNDS, compare, paired_ratio
-from onnxproof.benchmark.rounds import take_samples
-from onnxproof.benchmark.samples_file import write_samples
-from onnxproof.benchmark.summary import summarize
-from onnxproof.benchmark.suspicion import suspicions
+from onnxproof.benchmark.measurement import Measurement
+from onnxproof.benchmark.memory import Stored, memory_of
+from onnxproof.benchmark.profile import Profiled, profiles
+from onnxproof.benchmark.sittings import Course, hold
+from onnxproof.benchmark.throughput import throughput
+from onnxproof.benchmark.timings import Timings
 from onnxproof.child import run_in_child
-from onnxproof.errors import BenchmarkError
-from onnxproof.grid import Sizes, example_sizes, label
+from onnxproof.divergence.places import modules_of
+from onnxproof.errors import BenchmarkError, one_line
 from onnxproof.libraries import noted_libraries
 from onnxproof.progress import say
-from onnxproof.records import BenchmarkResult, Candidate, Latency, Ratio, Suspicion, Work
+from onnxproof.records import (
+    BenchmarkResult,
+    Candidate,
+    Profile,
+    Ratio,
+    Verdict,
+    Work,
+    label_of,
+)
 from onnxproof.spec import Spec
+
+FEWEST_TO_LEAVE: Final = 3
+"""Sittings after which a candidate may be shown to be slower, if it is so by far."""
 
 
 class BenchmarkRequest(NamedTuple):
@@ -41,7 +52,7 @@ def measure(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> Benchm
         BenchmarkError: A required provider is not there, or the child failed.
     """
     with alone_on_this_machine(lambda: say("benchmark", "wait for another benchmark to end")):
-        return run_in_child(
+        result = run_in_child(
             measure_in_child,
             BenchmarkRequest(spec, work, candidates),
             failed=BenchmarkError,
@@ -49,96 +60,130 @@ def measure(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> Benchm
             log=Path(work.path("logs", "benchmark.log")),
             doing=f"benchmark {', '.join(each.label for each in candidates)} and PyTorch",
         )
+        models = {
+            each.label: Stored(Path(work.path(each.model.path)), each.size_bytes)
+            for each in candidates
+        }
+        return memory_of(result, Course.of(spec), work, models)
 
 
 def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
-    """In the child: open everything, then time it."""
-    from onnxproof.benchmark.baseline import eager
-
+    """In the child: open everything, then time it, and so on for as many sittings as there are."""
     spec, work, candidates = request
-    start = time.monotonic()
-    timed = _Timed(spec)
+    models = {each.label: Path(work.path(each.model.path)) for each in candidates}
+    measurement = Measurement(Course.of(spec), work, models)
+    names, timings = ", ".join(models), measurement.timings
     with ExitStack() as stack:
-        models = {each.label: Path(work.path(each.model.path)) for each in candidates}
-        libraries = noted_libraries(work.folder)
-        sessions, skipped = open_all(spec.benchmark, work, models, libraries)
-        devices = dict.fromkeys(each.device for each in sessions)
-        baselines = [
-            Contender(EAGER, "", prepare, binding, device)
-            for device in devices or ("cpu",)
-            for binding, prepare in stack.enter_context(eager(spec, work, device)).items()
+        contenders = _Contenders(request, measurement, stack)
+        hold(
+            measurement.course,
+            contenders.open,
+            timings,
+            announce=lambda done, planned: say("benchmark", f"{names}, PyTorch", done, planned),
+        )
+        measurement.throughput = tuple(throughput(measurement.course, contenders.reopen))
+    say("benchmark", f"profile of {names}")
+    measurement.profiles = tuple(contenders.profiles())
+    return measurement.result(timings.over_fastest(), _speedups(timings))
+
+
+class _Contenders:
+    """PyTorch and the candidates, opened sitting by sitting."""
+
+    def __init__(
+        self, request: BenchmarkRequest, measurement: Measurement, stack: ExitStack
+    ) -> None:
+        self.request, self.stack = request, stack
+        self.course, self.timings = measurement.course, measurement.timings
+        self.skipped = measurement.skipped
+        self.models = dict(measurement.models)
+        self.libraries = noted_libraries(request.work.folder)
+        self.benchmark = request.spec.benchmark
+        self.baselines: list[Baseline] = []
+        self.pytorch: list[Contender] = []
+
+    def open(self, number: int) -> Sequence[Contender]:
+        """Everything for a sitting; what those before have shown to be slower is left out.
+
+        PyTorch's weights move before the sessions are opened or after, in turn, as the sessions
+        themselves are opened in turn from either end.
+        """
+        backwards = bool(number % 2)
+        if number >= FEWEST_TO_LEAVE:
+            slower = {each.contender for each in self.timings.over_fastest() if each.low > 1}
+            self.models = {name: path for name, path in self.models.items() if name not in slower}
+        if not backwards:
+            self._move()
+        opened = self._sessions(backwards=backwards)
+        if number == 0:
+            self._begin(opened)
+        if backwards:
+            self._move()
+        return [*self.pytorch, *opened.contenders]
+
+    def reopen(self) -> Sequence[Contender]:
+        """Once more, what was left at the end."""
+        return [*self.pytorch, *self._sessions(backwards=False).contenders]
+
+    def profiles(self) -> Iterator[Profile]:
+        """Where the time of each candidate goes, on every provider that started."""
+        models = [
+            Profiled(
+                each.label,
+                self.models[each.label],
+                modules_of(self.request.work, label_of(each.strategy, variant=each.variant)),
+            )
+            for each in self.request.candidates
+            if each.label in self.models
         ]
-        environment = fingerprint(spec.benchmark.threads)
-        contenders = [*baselines, *sessions]
-        racing = _races(len(baselines), contenders, len(candidates))
-        for number, point in enumerate(spec.benchmark.at):
-            sizes = {**example_sizes(spec.dims), **point}
-            say("benchmark", label(sizes), number, len(spec.benchmark.at))
-            timed.take(contenders, sizes, racing)
-    return BenchmarkResult(
-        latencies=tuple(latency for latency, _ in timed.taken),
-        ratios=compare(timed.by_candidate()),
-        speedups=tuple(timed.speedups()),
-        skipped=tuple(skipped),
-        suspicions=tuple(timed.suspicions),
-        environment=environment,
-        samples=write_samples(work, timed.taken),
-        seconds=time.monotonic() - start,
-    )
+        providers = self.benchmark.providers
+        return profiles(self.course, self.request.work, models, providers, self.libraries)
+
+    def _sessions(self, *, backwards: bool) -> Opened:
+        return open_all(
+            self.benchmark, self.request.work, self.models, self.libraries, backwards=backwards
+        )
+
+    def _begin(self, opened: Opened) -> None:
+        self.skipped += opened.skipped
+        self.benchmark = self.benchmark.model_copy(update={"providers": opened.providers})
+        spec, work, _ = self.request
+        for device in dict.fromkeys(each.device for each in opened.contenders) or ("cpu",):
+            found = self.stack.enter_context(baseline(spec, work, device))
+            if found is not None:
+                self.baselines.append(found)
+                self.pytorch += found.eager()
+                if self.benchmark.torch_compile:
+                    self.pytorch += self._compiled(found)
+
+    def _compiled(self, found: Baseline) -> list[Contender]:
+        """Those of ``torch.compile``; none, and the reason, where the first call fails."""
+        contenders, sizes = found.compiled(), self.course.points[0]
+        say("benchmark", "torch.compile")
+        try:
+            for each in contenders:
+                start = time.perf_counter()
+                each.prepare(self.course.feed(sizes))()
+                self.timings.first_run(each, (time.perf_counter() - start) * 1e3)
+        except Exception as error:  # no compiler on this machine, or a model that it breaks on
+            reason = one_line(error)
+            self.skipped.append(Verdict(name=COMPILED, outcome="skipped", reason=reason))
+            return []
+        return contenders
+
+    def _move(self) -> None:
+        for each in self.baselines:
+            each.move_weights()
 
 
-class _Timed:
-    """Samples of every contender at every point, in the order of points."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.taken: list[tuple[Latency, list[float]]] = []
-        self.suspicions: list[Suspicion] = []
-
-    def take(self, contenders: Sequence[Contender], sizes: Sizes, races: Sequence[range]) -> None:
-        from onnxproof.inputs import draw
-
-        benchmark, seed = self.spec.benchmark, self.spec.check.seed
-        feed = draw(self.spec.inputs, sizes, seed, 0)
-        calls = [contender.prepare(feed) for contender in contenders]
-        wall, computed = time.perf_counter(), time.process_time()
-        samples_ms = take_samples(calls, benchmark, seed, races)
-        share = (time.process_time() - computed) / (time.perf_counter() - wall)
-        for contender, taken in zip(contenders, samples_ms, strict=True):
-            latency = summarize(contender, sizes, benchmark.threads, taken)
-            self.taken.append((latency, taken))
-            self.suspicions += suspicions(latency, taken, feed, share)
-
-    def by_candidate(self) -> dict[str, list[list[float]]]:
-        found: dict[str, list[list[float]]] = defaultdict(list)
-        for latency, taken in self.taken:
-            if latency.provider:
-                found[latency.contender].append(taken)
-        return found
-
-    def speedups(self) -> Iterator[Ratio]:
-        """PyTorch's latency over each candidate's, on each provider, over all points."""
-        places: dict[tuple[str, str], list[tuple[list[float], list[float]]]] = defaultdict(list)
-        eager = {_place(each): taken for each, taken in self.taken if not each.provider}
-        for latency, taken in self.taken:
-            if latency.provider and (theirs := eager.get(_place(latency))) is not None:
-                places[latency.contender, latency.where].append((theirs, taken))
-        for (contender, where), pairs in places.items():
-            eager_ms, mine_ms = ([pair[side] for pair in pairs] for side in (0, 1))
-            rounds = sum(min(map(len, pair)) for pair in pairs)
-            if min(len(each) for each in mine_ms) < FEWEST_ROUNDS:
-                continue  # one round has no spread
-            found = paired_ratio(eager_ms, mine_ms)._asdict()
-            yield Ratio(contender=EAGER, over=contender, rounds=rounds, where=where, **found)
-
-
-def _place(latency: Latency) -> tuple[object, ...]:
-    return (*latency.dims.items(), latency.device, latency.binding)
-
-
-def _races(baselines: int, contenders: Sequence[Contender], candidates: int) -> list[range]:
-    """Places of the candidates on each provider and binding, which are what is chosen among."""
-    if candidates < 2:
-        return []
-    firsts = range(baselines, len(contenders), candidates)
-    return [range(first, first + candidates) for first in firsts]
+def _speedups(timings: Timings) -> Iterator[Ratio]:
+    """PyTorch's latency over each candidate's, in each place, over all points."""
+    eager = {
+        (each.device, each.binding): key
+        for key, each in timings.contenders.items()
+        if each.label == EAGER
+    }
+    for key, each in timings.contenders.items():
+        base = eager.get((each.device, each.binding))
+        if each.provider and base is not None and (found := timings.ratio(base, key)):
+            yield found

@@ -1,50 +1,127 @@
-"""What a model takes while it is opened and run: resident memory, at its peak."""
+"""What a model takes while it is opened and run: resident memory at its peak, and the device's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.grid import example_sizes
-from onnxproof.records import Work
-from onnxproof.spec import Spec
+from onnxproof.benchmark.sittings import Course
+from onnxproof.child import run_in_child
+from onnxproof.errors import BenchmarkError
+from onnxproof.libraries import noted_libraries
+from onnxproof.records import BenchmarkResult, Startup, Work
+from onnxproof.spec import Limits, Provider
+
+if TYPE_CHECKING:
+    from onnxproof.runtime import Device
+
+
+class Stored(NamedTuple):
+    """An ONNX file, and its bytes, with those of its weights."""
+
+    path: Path
+    size_bytes: int
 
 
 class MemoryRequest(NamedTuple):
     """What the child gets."""
 
-    spec: Spec
+    course: Course
     work: Work
     model: Path
+    provider: Provider
+    libraries: tuple[str, ...] = ()
 
 
-def peak_bytes(request: MemoryRequest) -> int:
-    """In a child of its own: the peak above what the process had before it opened the model.
+class Memory(NamedTuple):
+    """Bytes above what the process, and the device, had before."""
 
-    At the dearest point of ``benchmark.at``, on the first provider of the spec.
+    peak_bytes: int
+    device_bytes: int | None  # None for the CPU, and where PyTorch does not know the device
+
+
+def memory_of(
+    result: BenchmarkResult, course: Course, work: Work, models: Mapping[str, Stored]
+) -> BenchmarkResult:
+    """The result, with size and memory of every model on every provider that started."""
+    started = {each.provider for each in result.latencies}
+    libraries = tuple(noted_libraries(work.folder))
+    found: dict[tuple[str, str], Memory] = {}
+    for provider in course.benchmark.providers:
+        for label, stored in models.items() if provider.name in started else ():
+            request = MemoryRequest(course, work, stored.path, provider, libraries)
+            found[label, provider.name] = measure_memory(request, course.limits, label)
+    startups = tuple(_weighed(each, found, models) for each in result.startups)
+    return result.model_copy(update={"startups": startups})
+
+
+def measure_memory(request: MemoryRequest, limits: Limits, label: str) -> Memory:
+    """In a child of its own, so that nothing another model left is used again.
+
+    Raises:
+        BenchmarkError: The child failed.
     """
-    from onnxproof.inputs import draw
-    from onnxproof.libraries import find_libraries, find_plugin
-    from onnxproof.runtime import available_providers, open_session
+    return run_in_child(
+        memory_in_child,
+        request,
+        failed=BenchmarkError,
+        limits=limits,
+        log=Path(request.work.path("logs", "memory.log")),
+        doing=f"memory of {label}",
+    )
 
-    spec, work, model = request
-    points = [{**example_sizes(spec.dims), **point} for point in spec.benchmark.at]
-    feeds = [draw(spec.inputs, sizes, spec.check.seed, 0) for sizes in points]
+
+def memory_in_child(request: MemoryRequest) -> Memory:
+    """Open the model, and run it at the point with the largest inputs."""
+    from onnxproof.libraries import find_plugin
+    from onnxproof.runtime import available_providers, device_of, open_session
+
+    course, work, model, provider, libraries = request
+    feeds = [course.feed(sizes) for sizes in course.points]
     feed = max(feeds, key=lambda each: sum(array.nbytes for array in each.values()))
-    provider = spec.benchmark.providers[0]
     available_providers()  # ONNX Runtime's own memory is not the model's
+    plugin = find_plugin(provider, work)
+    free_before = free_on(device_of(provider.name, provider.options))
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins here
     before = _status("VmRSS")
     session = open_session(
         model,
         provider.name,
         options=provider.options,
-        plugin=find_plugin(provider, work),
-        threads=spec.benchmark.threads,
-        libraries=find_libraries(spec, work),
+        plugin=plugin,
+        threads=course.benchmark.threads,
+        libraries=libraries,
     )
     session.run(feed)
-    return _status("VmHWM") - before
+    peak_bytes, free = _status("VmHWM") - before, free_on(session.device)
+    return Memory(peak_bytes, None if free_before is None or free is None else free_before - free)
+
+
+def free_on(device: Device) -> int | None:
+    """Bytes that the device has left, for everybody; None for the CPU, and where PyTorch has none.
+
+    Asking makes PyTorch's own context there, so the first answer is after it.
+    """
+    if device.kind != "cuda":
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    free, _ = torch.cuda.mem_get_info(device.number)
+    return int(free)
+
+
+def _weighed(
+    startup: Startup, found: Mapping[tuple[str, str], Memory], models: Mapping[str, Stored]
+) -> Startup:
+    provider = startup.where.partition(",")[0]
+    memory = found.get((startup.contender, provider))
+    if memory is None:
+        return startup
+    size_bytes = models[startup.contender].size_bytes
+    return startup.model_copy(update={"size_bytes": size_bytes, **memory._asdict()})
 
 
 def _status(field: str) -> int:

@@ -1,26 +1,26 @@
 """Ratios of latencies that were measured in turn, with what chance could have done to them.
 
 Contenders of one round ran within moments of each other, so what slows the machine slows all of
-them: the ratio within a round stays where the milliseconds drift.
+them: the ratio within a round stays where the milliseconds drift. In a sitting everything is
+opened anew. Where its weights come to lie makes the same graph up to 3 % faster or slower for as
+long as it is open (docs/benchmark-fidelity.md), and no number of rounds shows that: a sitting is
+one observation, its median ratio, and the interval is Student's over sittings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from onnxproof.records import Ratio
 
-if TYPE_CHECKING:
-    import numpy as np
-
-CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 2000
-FEWEST_ROUNDS: Final = 2
-"""One round has no spread, so there is nothing to say of chance."""
+CONFIDENCE: Final = 0.99
+"""So that a model is called slower than itself once in two hundred comparisons."""
+FEWEST_SITTINGS: Final = 2
+"""One has no spread, so there is nothing to say of chance."""
 
 Samples = Sequence[Sequence[float]]
-"""Milliseconds of one contender, a list for each place (provider and point), in order of rounds."""
+"""Milliseconds of one contender at one place (provider, binding and point), a list a sitting."""
 
 
 class Interval(NamedTuple):
@@ -31,101 +31,87 @@ class Interval(NamedTuple):
     high: float
 
 
-def paired_ratio(ours: Samples, theirs: Samples) -> Interval:
-    """Our latency over theirs: the median ratio of a place, geometric mean over places.
+def ratio_over_sittings(ours: Sequence[Samples], theirs: Sequence[Samples]) -> Interval:
+    """Our latency over theirs, from one list of sittings for each place.
 
-    Rounds that only one of both took part in, at the end, are left out. The interval is the
-    percentile bootstrap over rounds, each place for itself; its random numbers are seeded.
+    A sitting's observation is the geometric mean of its places. Sittings and rounds that only one
+    of both took part in, at the end, are left out.
     """
+    return students(_logs(ours, theirs))
+
+
+def students(logs: Sequence[float]) -> Interval:
+    """The ratio whose logarithms these are, one a sitting, with Student's interval."""
     import numpy as np
-    from scipy.stats import bootstrap
+    from scipy.special import stdtrit  # scipy.stats takes 1.6 s to import
 
-    logs = []
-    for mine, other in zip(ours, theirs, strict=True):
-        rounds = min(len(mine), len(other))
-        logs.append(np.log(np.asarray(mine[:rounds]) / np.asarray(other[:rounds])))
-    found = bootstrap(
-        tuple(logs),
-        _mean_of_medians,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=100,  # all at once would take a gigabyte for ten thousand rounds
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    ends = (float(_mean_of_medians(*logs, axis=-1)), float(found.low), float(found.high))
-    return Interval(*(float(np.exp(each)) for each in ends))
+    centre = float(np.mean(logs))
+    spread = float(np.std(logs, ddof=1)) / len(logs) ** 0.5
+    reach = spread * float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
+    return Interval(*(float(np.exp(each)) for each in (centre, centre - reach, centre + reach)))
 
 
-def ratio_over_sittings(ours: Samples, theirs: Samples) -> Interval:
-    """Our latency over theirs, where each place is another sitting of the same measurement.
+def compare(samples: Mapping[str, Sequence[Samples]]) -> tuple[Ratio, ...]:
+    """Every contender over the one with the lowest latency, lowest first; that one is left out.
 
-    In a sitting everything is opened anew: where its weights come to lie makes the same graph up
-    to 3 % faster or slower for as long as it is open (docs/fastest.md), and no number of rounds
-    shows that. So a sitting is one observation, its median ratio; the interval is Student's.
+    Args:
+        samples: By contender, a list of sittings for each place.
+
+    Returns:
+        Empty for a single contender, and where there was one sitting only.
     """
-    return students([median_log(*pair) for pair in zip(ours, theirs, strict=True)])
+    if len(samples) < 2 or min(map(_sittings, samples.values())) < FEWEST_SITTINGS:
+        return ()
+    # Own medians would compare the quiet minutes of one that left early with the slow ones of those
+    # that stayed, so all are scored by pairs with one that took part to the end.
+    stayed = max(samples.values(), key=_sittings)
+    scores = {name: students(_logs(each, stayed)).ratio for name, each in samples.items()}
+    best = min(scores, key=lambda name: scores[name])
+    ratios = [
+        ratio_of(name, each, best, samples[best]) for name, each in samples.items() if name != best
+    ]
+    return tuple(sorted(ratios, key=lambda each: each.ratio))
 
 
-def median_log(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Logarithm of the median ratio of rounds that both took part in."""
+def ratio_of(
+    contender: str, ours: Sequence[Samples], over: str, theirs: Sequence[Samples], where: str = ""
+) -> Ratio:
+    """One contender over another, with its interval, sittings and rounds."""
+    logs = _logs(ours, theirs)
+    rounds = sum(
+        min(len(mine), len(other))
+        for place in zip(ours, theirs, strict=True)
+        for mine, other in zip(*place, strict=False)
+    )
+    return Ratio(
+        contender=contender,
+        over=over,
+        rounds=rounds,
+        sittings=len(logs),
+        where=where,
+        **students(logs)._asdict(),
+    )
+
+
+def _logs(ours: Sequence[Samples], theirs: Sequence[Samples]) -> list[float]:
+    """One a sitting: the mean over places of the median log of a round's ratio."""
+    import numpy as np
+
+    places = [
+        [_median_log(mine, other) for mine, other in zip(*place, strict=False)]
+        for place in zip(ours, theirs, strict=True)
+    ]
+    sittings = min(map(len, places))
+    means = np.mean([each[:sittings] for each in places], axis=0)
+    return [float(each) for each in means]
+
+
+def _median_log(ours: Sequence[float], theirs: Sequence[float]) -> float:
     import numpy as np
 
     rounds = min(len(ours), len(theirs))
     return float(np.median(np.log(np.divide(ours[:rounds], theirs[:rounds]))))
 
 
-def students(logs: Sequence[float]) -> Interval:
-    """The ratio whose logarithms these are, one a sitting, with Student's interval."""
-    import numpy as np
-    from scipy import stats
-
-    centre = float(np.mean(logs))
-    spread = float(np.std(logs, ddof=1)) / len(logs) ** 0.5
-    reach = spread * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(logs) - 1))
-    return Interval(*(float(np.exp(each)) for each in (centre, centre - reach, centre + reach)))
-
-
-def compare(samples: Mapping[str, Samples]) -> tuple[Ratio, ...]:
-    """Every contender over the one with the lowest latency, lowest first; that one is left out.
-
-    Empty for a single contender, and where some place has one round only.
-    """
-    if len(samples) < 2 or any(
-        len(place) < FEWEST_ROUNDS for each in samples.values() for place in each
-    ):
-        return ()
-    scores = _scores(samples)
-    best = min(scores, key=lambda name: scores[name])
-    ratios = []
-    for name, each in samples.items():
-        if name != best:
-            rounds = sum(min(map(len, pair)) for pair in zip(each, samples[best], strict=True))
-            found = paired_ratio(each, samples[best])
-            ratios.append(Ratio(contender=name, over=best, rounds=rounds, **found._asdict()))
-    return tuple(sorted(ratios, key=lambda each: each.ratio))
-
-
-def _scores(samples: Mapping[str, Samples]) -> dict[str, float]:
-    """Log of each latency over that of a round's median contender, from paired rounds alone.
-
-    Own medians would compare the quiet minutes of one that left early with the slow ones of those
-    that stayed. The median contender is one of those that took part to the end.
-    """
-    import numpy as np
-
-    logs: dict[str, list[float]] = {name: [] for name in samples}
-    for places in zip(*samples.values(), strict=True):
-        rounds = max(map(len, places))
-        centre = np.median([place for place in places if len(place) == rounds], axis=0)
-        for name, place in zip(samples, places, strict=True):
-            ratios = np.asarray(place) / centre[: len(place)]
-            logs[name].append(float(np.median(np.log(ratios))))
-    return {name: float(np.mean(each)) for name, each in logs.items()}
-
-
-def _mean_of_medians(*places: np.ndarray, axis: int) -> Any:
-    import numpy as np
-
-    return np.mean([np.median(place, axis=axis) for place in places], axis=0)
+def _sittings(places: Sequence[Samples]) -> int:
+    return min(map(len, places), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,14 +13,22 @@ from onnxproof.records import Latency, Work
 FILE: Final = "benchmark.parquet"
 
 
-def write_samples(work: Work, taken: Iterable[tuple[Latency, Sequence[float]]]) -> Artifact:
-    """Columns ``contender``, ``where``, ``dims``, ``round`` and ``milliseconds``, a row a call."""
+def write_samples(
+    work: Work, taken: Iterable[tuple[Latency, Sequence[Sequence[float]]]]
+) -> Artifact:
+    """One row a call: contender, where, dims, sitting, round, milliseconds.
+
+    Rounds are counted in each sitting anew.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     tables = []
-    for latency, samples_ms in taken:
-        count = len(samples_ms)
+    for latency, sittings in taken:
+        places = [
+            (sitting, turn) for sitting, each in enumerate(sittings) for turn in range(len(each))
+        ]
+        count = len(places)
         dims = " ".join(f"{name}={size}" for name, size in latency.dims.items())
         tables.append(
             pa.table(
@@ -27,8 +36,9 @@ def write_samples(work: Work, taken: Iterable[tuple[Latency, Sequence[float]]]) 
                     "contender": pa.array([latency.contender] * count, pa.string()),
                     "where": pa.array([latency.where] * count, pa.string()),
                     "dims": pa.array([dims] * count, pa.string()),
-                    "round": pa.array(range(count), pa.int32()),
-                    "milliseconds": pa.array(samples_ms, pa.float64()),
+                    "sitting": pa.array([sitting for sitting, _ in places], pa.int32()),
+                    "round": pa.array([turn for _, turn in places], pa.int32()),
+                    "milliseconds": pa.array(itertools.chain(*sittings), pa.float64()),
                 }
             )
         )

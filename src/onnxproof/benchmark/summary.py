@@ -27,14 +27,15 @@ def summarize(
         threads=threads,
         samples=len(samples_ms),
         p50_ms=statistics.median(samples_ms),
-        p90_ms=_percentile(samples_ms, 90),
-        p99_ms=_percentile(samples_ms, 99),
+        p90_ms=percentile(samples_ms, 90),
+        p99_ms=percentile(samples_ms, 99),
         min_ms=min(samples_ms),
         mean_ms=statistics.fmean(samples_ms),
     )
 
 
-def _percentile(samples_ms: Sequence[float], percent: int) -> float | None:
+def percentile(samples_ms: Sequence[float], percent: int) -> float | None:
+    """None where fewer than ``FEWEST_BEYOND`` samples lie above it."""
     if len(samples_ms) * (100 - percent) < 100 * FEWEST_BEYOND:
         return None
     return statistics.quantiles(samples_ms, n=100)[percent - 1]

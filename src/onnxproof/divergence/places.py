@@ -56,6 +56,11 @@ def read_places(work: Work, label: str) -> Places:
     return {name: OperatorPlace(module=each[0], line=each[1]) for name, each in noted.items()}
 
 
+def modules_of(work: Work, label: str) -> dict[str, str]:
+    """Tensor to the path of the module it comes from, as ``read_places``."""
+    return {name: each.module for name, each in read_places(work, label).items()}
+
+
 def scope_of(name: str, modules: Collection[str]) -> str:
     """``layers.0.fc`` of ``/layers/layers.0/fc/MatMul``, as TorchScript's exporter names nodes.
 

@@ -13,7 +13,15 @@ from onnxproof.records.base import (
     Verdict,
     Work,
 )
-from onnxproof.records.benchmark import BenchmarkResult, Binding, Latency, Ratio
+from onnxproof.records.benchmark import (
+    BenchmarkResult,
+    Binding,
+    Latency,
+    Ratio,
+    Startup,
+    Throughput,
+    place,
+)
 from onnxproof.records.candidate import (
     Attempt,
     Baked,
@@ -28,6 +36,7 @@ from onnxproof.records.environment import Environment, Suspicion
 from onnxproof.records.ledger import Ledger, LedgerEntry
 from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
 from onnxproof.records.parity import Basis, OutputParity
+from onnxproof.records.profile import ModuleTime, OperatorTime, Profile
 from onnxproof.records.proof import (
     SCHEMA_VERSION,
     ExportOutcome,
@@ -70,13 +79,16 @@ __all__ = [
     "LedgerEntry",
     "Loaded",
     "Metric",
+    "ModuleTime",
     "Noise",
     "Operator",
     "OperatorPlace",
     "OperatorReport",
+    "OperatorTime",
     "Outcome",
     "OutputParity",
     "Placement",
+    "Profile",
     "Proof",
     "ProviderCheck",
     "Ratio",
@@ -85,12 +97,15 @@ __all__ = [
     "Registration",
     "Rounding",
     "Simplifier",
+    "Startup",
     "Status",
     "Suspicion",
     "TensorRecord",
+    "Throughput",
     "Trial",
     "Verdict",
     "Versions",
     "Work",
     "label_of",
+    "place",
 ]

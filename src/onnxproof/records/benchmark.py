@@ -7,15 +7,22 @@ from typing import Literal
 from onnxproof.artifact import Artifact
 from onnxproof.records.base import Record, Verdict
 from onnxproof.records.environment import Environment, Suspicion
+from onnxproof.records.profile import Profile
 
 Binding = Literal["host", "device"]
 """Where inputs and outputs of a call are; with ``device`` nothing is copied."""
 
 
+def place(provider: str, device: str, binding: Binding) -> str:
+    """``CUDAExecutionProvider, nothing copied``; of PyTorch, on which device."""
+    name = provider or ("PyTorch" if device == "cpu" else f"PyTorch on {device}")
+    return f"{name}, nothing copied" if binding == "device" else name
+
+
 class Latency(Record):
     """Wall-clock time of one call, until its device has ended, in milliseconds."""
 
-    contender: str  # "pytorch eager" or a candidate's label
+    contender: str  # "pytorch eager", "torch.compile" or a candidate's label
     provider: str  # "" for PyTorch
     binding: Binding = "host"
     device: str = "cpu"  # "cuda" where the outputs are computed there
@@ -30,9 +37,8 @@ class Latency(Record):
 
     @property
     def where(self) -> str:
-        """``CUDAExecutionProvider, nothing copied``; PyTorch, on which device."""
-        name = self.provider or ("PyTorch" if self.device == "cpu" else f"PyTorch on {self.device}")
-        return f"{name}, nothing copied" if self.binding == "device" else name
+        """Provider and binding, for people."""
+        return place(self.provider, self.device, self.binding)
 
 
 class Ratio(Record):
@@ -40,11 +46,42 @@ class Ratio(Record):
 
     contender: str
     over: str
-    ratio: float  # median of the rounds' ratios, geometric mean over points; above 1 is slower
+    ratio: float  # of a sitting the median of its rounds; geometric mean over points and sittings
     low: float
-    high: float  # ends of the confidence interval
+    high: float  # ends of the 99 % interval, Student's over sittings; above 1 is slower
     rounds: int
+    sittings: int = 0  # in each of which everything is opened anew
     where: str = ""  # provider and binding, of a ratio that is about one alone
+
+
+class Startup(Record):
+    """What it takes before the first answer; milliseconds are medians over sittings.
+
+    PyTorch is loaded once, and its first runs are of the first sitting.
+    """
+
+    contender: str
+    where: str  # provider and binding
+    size_bytes: int | None = None  # graph and weights; None for PyTorch
+    open_ms: float | None = None  # creation of the session; None for PyTorch
+    first_run_ms: float
+    new_shape_ms: float | None = None  # first run at another shape, when warm; None without one
+    peak_bytes: int | None = None  # resident memory of opening and running it, at its peak
+    device_bytes: int | None = None  # what the device has less then; None for the CPU
+
+
+class Throughput(Record):
+    """Calls that ended in a while, by one caller or by several of one session at once."""
+
+    contender: str
+    where: str  # provider and binding
+    dims: dict[str, int]
+    callers: int  # threads
+    calls: int
+    calls_per_second: float
+    items_per_second: float  # calls times the size of the dim that the spec names
+    p50_ms: float  # of one call, while all callers call
+    p99_ms: float | None = None  # None below 500 calls
 
 
 class BenchmarkResult(Record):
@@ -53,6 +90,9 @@ class BenchmarkResult(Record):
     latencies: tuple[Latency, ...]
     ratios: tuple[Ratio, ...] = ()  # of every other candidate over the one with the lowest latency
     speedups: tuple[Ratio, ...] = ()  # of PyTorch over the model, for each place; above 1: faster
+    startups: tuple[Startup, ...] = ()
+    throughput: tuple[Throughput, ...] = ()
+    profiles: tuple[Profile, ...] = ()
     skipped: tuple[Verdict, ...] = ()
     suspicions: tuple[Suspicion, ...] = ()
     environment: Environment | None = None
@@ -68,6 +108,11 @@ class BenchmarkResult(Record):
             if not each.provider and (each.dims, each.device, each.binding) == place:
                 return each
         return None
+
+    def peak_bytes(self, label: str) -> int | None:
+        """The most that ``label`` took of resident memory, on any provider."""
+        found = [each.peak_bytes for each in self.startups if each.contender == label]
+        return max((each for each in found if each is not None), default=None)
 
     def speedup(self, label: str) -> float | None:
         """PyTorch's median over ``label``'s, geometric mean over the points; above 1 is faster.

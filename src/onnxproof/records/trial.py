@@ -26,7 +26,7 @@ class Trial(Record):
     challenger: str  # version
     champion: str = ""  # version; empty where there is no other
     gates: tuple[GateVerdict, ...]
-    latencies: tuple[Latency, ...] = ()  # contenders "challenger" and "champion"
+    latencies: tuple[Latency, ...] = ()  # contenders "version 2", "version 1"
     ratios: tuple[Ratio, ...] = ()  # of the challenger over the champion, one a provider
     sittings: int = 0  # each opens everything anew
     seconds: float = 0.0

@@ -1,26 +1,34 @@
 """The one package that opens ONNX Runtime sessions, and tells the truth about providers."""
 
 from onnxproof.runtime.binding import BoundCall
+from onnxproof.runtime.profiling import Kernel, convolution_weights, flops, kernels_by_run
 from onnxproof.runtime.providers import (
     CPU,
+    Device,
     Precision,
     available_providers,
     build_of_onnxruntime,
     device_of,
     precision_of,
 )
-from onnxproof.runtime.session import OPTIMIZATIONS, Optimization, Session, open_session
+from onnxproof.runtime.session import OPTIMIZATIONS, Optimization, Profiling, Session, open_session
 
 __all__ = [
     "CPU",
     "OPTIMIZATIONS",
     "BoundCall",
+    "Device",
+    "Kernel",
     "Optimization",
     "Precision",
+    "Profiling",
     "Session",
     "available_providers",
     "build_of_onnxruntime",
+    "convolution_weights",
     "device_of",
+    "flops",
+    "kernels_by_run",
     "open_session",
     "precision_of",
 ]

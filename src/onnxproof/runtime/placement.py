@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from onnxproof.records import Placement
+from onnxproof.runtime.profiling import is_kernel
 from onnxproof.runtime.providers import CPU
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def cpu_share_of_time(events: Iterable[Mapping[str, Any]]) -> float | None:
     """
     micros: dict[str, int] = defaultdict(int)
     for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+        if is_kernel(event):
             micros[event["args"]["provider"]] += event["dur"]
     total = sum(micros.values())
     return micros[CPU] / total if total else None

@@ -95,6 +95,15 @@ def plugin_devices(provider: str) -> list[Any]:
     return [each for each in onnxruntime.get_ep_devices() if each.ep_name == provider]
 
 
+def why_no_device(provider: str, library: str) -> str:
+    """What to say of a provider whose plug-in was loaded and has nothing to run on here."""
+    return (
+        f"asked for {provider}, {Path(library).name} was loaded and offers no device of that name "
+        "on this machine: a plug-in takes its own vendor's hardware alone, as OpenVINO's takes "
+        "Intel's processors; run it there, or drop it from benchmark.providers"
+    )
+
+
 def build_of_onnxruntime() -> str:
     """Version, and what it says of how it was built."""
     import onnxruntime

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from onnxproof.errors import BenchmarkError
 from onnxproof.inputs import Feed
 from onnxproof.records import Binding, Placement
 from onnxproof.runtime.binding import BoundCall
 from onnxproof.runtime.placement import cpu_share_of_time, placement_of, used_providers
+from onnxproof.runtime.profiling import is_kernel
 from onnxproof.runtime.providers import (
     CPU,
     available_providers,
@@ -23,6 +24,7 @@ from onnxproof.runtime.providers import (
     plugin_devices,
     preload_libraries,
     register_plugin,
+    why_no_device,
     why_not_built,
     why_not_started,
 )
@@ -46,6 +48,13 @@ _LEVELS: Final[dict[Optimization, str]] = {
 
 CALLS_TO_REPLAY: Final = 2
 """The first run of a call that is captured records the CUDA graph, the second replays it."""
+
+
+class Profiling(NamedTuple):
+    """What ONNX Runtime is to write while it runs."""
+
+    folder: Path  # for its events, until they are read
+    rewritten: Path | None = None  # file for the graph as it runs it, weights included
 
 
 class Session:
@@ -91,11 +100,7 @@ class Session:
         all runs since the session was opened with one, and this ends it.
         """
         return dict(
-            Counter(
-                event["args"]["op_name"]
-                for event in self._events_of(feed)
-                if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
-            )
+            Counter(event["args"]["op_name"] for event in self._events_of(feed) if is_kernel(event))
         )
 
     def prepare(self, feed: Feed) -> Callable[[], list[np.ndarray]]:
@@ -125,14 +130,18 @@ class Session:
     def _taken(self, feed: Feed) -> Feed:
         return {name: feed[name] for name in self.inputs}
 
+    def end_profile(self) -> list[dict[str, Any]]:
+        """ONNX Runtime's events of all runs since the session was opened with ``profile``."""
+        path = Path(self._session.end_profiling())
+        events: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
+        return events
+
     def _events_of(self, feed: Feed) -> list[dict[str, Any]]:
-        """ONNX Runtime's profile of all runs since the session was opened, ``feed``'s the last."""
         try:
             self.run(feed)
         finally:
-            path = Path(self._session.end_profiling())
-            events: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-            path.unlink()
+            events = self.end_profile()
         return events
 
 
@@ -145,7 +154,7 @@ def open_session(
     threads: int | None = None,
     libraries: Sequence[str] = (),
     optimization: Optimization = "all",
-    profile: Path | None = None,
+    profile: Profiling | None = None,
 ) -> Session:
     """A session on exactly ``provider``.
 
@@ -157,21 +166,25 @@ def open_session(
         threads: Of one operator (intra-op), with one operator at a time; None is the default.
         libraries: Files with operators that ONNX Runtime has not itself.
         optimization: Level of ONNX Runtime's graph optimizations.
-        profile: Folder for what ``kernels_of_a_run`` reads; None takes no profile.
+        profile: Where what ``kernels_of_a_run`` reads goes; None takes no profile.
 
     Raises:
         BenchmarkError: ONNX Runtime would have run the model elsewhere.
     """
     import onnxruntime
 
+    devices = []
     if plugin is not None:
         register_plugin(plugin)
-    if provider not in available_providers():
+        devices = plugin_devices(provider)
+        if not devices:
+            raise BenchmarkError(why_no_device(provider, plugin))
+    elif provider not in available_providers():
         raise BenchmarkError(why_not_built(provider))
     preload_libraries(provider)
     settings = _settings(threads, libraries, optimization, profile)
     chosen: list[tuple[str, dict[str, str]]] | None = [(provider, dict(options or {}))]
-    if devices := plugin_devices(provider) if plugin is not None else []:
+    if devices:
         settings.add_provider_for_devices(devices[:1], dict(options or {}))
         chosen = None
     session = onnxruntime.InferenceSession(str(model), settings, providers=chosen)
@@ -188,7 +201,10 @@ def open_session(
 
 
 def _settings(
-    threads: int | None, libraries: Sequence[str], optimization: Optimization, profile: Path | None
+    threads: int | None,
+    libraries: Sequence[str],
+    optimization: Optimization,
+    profile: Profiling | None,
 ) -> onnxruntime.SessionOptions:
     import onnxruntime
 
@@ -196,7 +212,9 @@ def _settings(
     settings.log_severity_level = 3
     if profile is not None:
         settings.enable_profiling = True
-        settings.profile_file_prefix = str(profile / "profile")
+        settings.profile_file_prefix = str(profile.folder / "profile")
+        if profile.rewritten is not None:
+            settings.optimized_model_filepath = str(profile.rewritten)
     settings.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel, _LEVELS[optimization]
     )
@@ -210,6 +228,7 @@ def _settings(
         # Idle threads spin on and take the cores from whoever is timed next: PyTorch on two threads
         # was 1.5 to 40 times slower after a turn of ONNX Runtime (measured 2026-11).
         settings.add_session_config_entry("session.force_spinning_stop", "1")
+    settings.add_session_config_entry("session.set_denormal_as_zero", "0")  # as PyTorch
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     for library in libraries:
         settings.register_custom_ops_library(library)

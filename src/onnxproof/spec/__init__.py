@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from onnxproof.spec.benchmark import BenchmarkSpec, Provider, ThroughputSpec
 from onnxproof.spec.reading import override, parse_spec, read_spec
 from onnxproof.spec.schema import (
-    BenchmarkSpec,
     Check,
     Dataset,
     Export,
     Gates,
     Limits,
     OutputSpec,
-    Provider,
     Spec,
     Strategy,
-    Tolerance,
 )
 from onnxproof.spec.source import Source, Weights
+from onnxproof.spec.tolerance import Tolerance
 
 __all__ = [
     "BenchmarkSpec",
@@ -30,6 +29,7 @@ __all__ = [
     "Source",
     "Spec",
     "Strategy",
+    "ThroughputSpec",
     "Tolerance",
     "Weights",
     "override",

@@ -9,22 +9,16 @@ from pydantic import Field, field_validator, model_validator
 
 from onnxproof.dims import Dim, names_in
 from onnxproof.nesting import check_names, flat_inputs
-from onnxproof.spec.section import Section
+from onnxproof.spec.benchmark import BenchmarkSpec
+from onnxproof.spec.section import REFERENCE_PATTERN, Section
 from onnxproof.spec.source import Source
+from onnxproof.spec.tolerance import Tolerance
 from onnxproof.tensors import InputSpec
 
 Strategy = Literal["dynamo", "trace", "script"]
 OPERATOR_PATTERN: Final = r"^\w+::\w+(\.\w+)?$"
-REFERENCE_PATTERN: Final = r"^[\w.]+:[\w.]+$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 """MLflow refuses ``/ : . % " '`` in the name of a logged model (mlflow 3.17, its naming rules)."""
-
-
-class Tolerance(Section):
-    """An element passes when ``|onnx - torch| <= atol + rtol * |torch|``."""
-
-    atol: float = Field(ge=0)
-    rtol: float = Field(ge=0)
 
 
 class OutputSpec(Section):
@@ -128,42 +122,6 @@ class Check(Section):
     seconds: float = Field(default=60, gt=0, description="Budget for PyTorch's reference outputs.")
 
 
-class Provider(Section):
-    """An ONNX Runtime execution provider, by its full name."""
-
-    name: str = Field(default="CPUExecutionProvider", pattern=r"^\w+ExecutionProvider$")
-    required: bool = True
-    options: dict[str, str] = Field(default_factory=dict)
-    tolerance: Tolerance | Literal["auto"] = Field(
-        default="auto",
-        description="auto: the check's own, and what the provider's rounding does to PyTorch.",
-    )
-    library: str | None = Field(
-        default=None,
-        pattern=REFERENCE_PATTERN,
-        description="Of a plug-in: module:callable that returns the path of its library.",
-    )
-
-
-class BenchmarkSpec(Section):
-    """What to time, and for how long."""
-
-    providers: tuple[Provider, ...] = Field(default=(Provider(),), min_length=1)
-    at: tuple[dict[str, int], ...] = Field(
-        default=({},), description="Dims; the rest at example size."
-    )
-    threads: int = Field(default=1, ge=1)
-    seconds: float = Field(
-        default=5, gt=0, description="For each point of `at`, all contenders together."
-    )
-    samples: int | None = Field(default=None, ge=1, description="Rounds, instead of seconds.")
-
-    @property
-    def modules(self) -> set[str]:
-        """Modules that say where the libraries of plug-ins are."""
-        return {each.library.partition(":")[0] for each in self.providers if each.library}
-
-
 class Gates(Section):
     """What refuses: a candidate before it is registered, or a version before it is champion."""
 
@@ -252,10 +210,9 @@ class Spec(Section):
             raise ValueError(
                 f"dims {', '.join(unused)} stand in no input's shape; remove them or use them"
             )
-        for point in self.benchmark.at:
-            for name, size in point.items():
-                if name not in self.dims or not self.dims[name].holds(size):
-                    raise ValueError(f"benchmark.at {name}={size} lies outside the declared dims")
+        for field, name, size in self.benchmark.sizes:
+            if name not in self.dims or not self.dims[name].holds(size):
+                raise ValueError(f"{field} {name}={size} lies outside the declared dims")
         if self.dataset and (unknown := sorted(set(self.dataset.inputs) - set(self.inputs))):
             raise ValueError(
                 f"dataset.inputs names {', '.join(unknown)}, which the spec has no input for"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
+
+REFERENCE_PATTERN: Final = r"^[\w.]+:[\w.]+$"
+"""``module:callable``."""
 
 
 class Section(BaseModel):

@@ -1,0 +1,54 @@
+"""Measure what has no row yet, and write the page; ends with 1 where a number does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.fidelity.comparisons import compare
+from benchmarks.fidelity.page import holds, render
+from benchmarks.fidelity.rows import TRIALS, Row
+from benchmarks.json_lines import append, last_rows
+from onnxproof.child import prepare_children
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+ROWS: Final = DOCS / "benchmark-fidelity.jsonl"
+PAGE: Final = DOCS / "benchmark-fidelity.md"
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=TRIALS, default=list(TRIALS))
+    parser.add_argument("--rows", type=Path, default=ROWS, help="JSON lines to go on with")
+    parser.add_argument("--render", action="store_true", help="write the page, measure nothing")
+    asked = parser.parse_args()
+    if not asked.render:
+        _measure(asked.only, asked.rows)
+    rows = last_rows(asked.rows, Row, "name")
+    if asked.rows == ROWS:
+        PAGE.write_text(render(rows), encoding="utf-8")
+    raise SystemExit(0 if holds(rows) else 1)
+
+
+def _measure(parts: Sequence[str], path: Path) -> None:
+    done = set(last_rows(path, Row, "name"))
+    waiting = [
+        (part, number)
+        for number in range(max(TRIALS.values()))
+        for part in parts
+        if number < TRIALS[part] and f"{part} {number}" not in done
+    ]
+    prepare_children()
+    for count, (part, number) in enumerate(waiting, 1):
+        with tempfile.TemporaryDirectory(prefix="onnxproof-fidelity-") as folder:
+            row = compare(part, number, Path(folder))
+        append(path, row)
+        print(f"{count}/{len(waiting)} {row.name}: {row.ratio:.4f}, {row.called}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

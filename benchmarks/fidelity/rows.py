@@ -1,0 +1,36 @@
+"""The rows of docs/benchmark-fidelity.jsonl."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from onnxproof.records import Record
+
+Called = Literal["slower", "faster", "not told apart"]
+TRIALS: Final = {"aa": 200, "slower by 5 %": 100, "slower by 2 %": 100}
+
+
+class Row(Record):
+    """One comparison, or one median beside a plain loop's; the last row of a name counts."""
+
+    name: str  # "aa 17"
+    part: str  # "aa"
+    first: str
+    second: str
+    ratio: float
+    low: float = 0.0
+    high: float = 0.0
+    sittings: int = 0
+    rounds: int = 0
+    seconds: float
+    suspicions: tuple[str, ...] = ()  # rules
+    measured_at: str
+    versions: dict[str, str]
+    cpu_model: str = ""
+
+    @property
+    def called(self) -> Called:
+        """What the interval says."""
+        if self.low > 1:
+            return "slower"
+        return "faster" if self.high < 1 else "not told apart"

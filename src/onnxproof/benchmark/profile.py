@@ -1,0 +1,168 @@
+"""Where time goes: kernels of a run, summed by operator and by module of the PyTorch model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+from onnxproof.libraries import find_plugin
+from onnxproof.records import ModuleTime, OperatorTime, Profile, Work
+from onnxproof.spec import Provider
+
+if TYPE_CHECKING:
+    import onnx
+
+    from onnxproof.benchmark.sittings import Course
+    from onnxproof.runtime import Kernel
+
+    Runs = Sequence[Sequence[Kernel]]
+
+WARM_RUNS: Final = 3
+MOST_RUNS: Final = 20
+SECONDS: Final = 0.3
+"""Of profiled runs, one at least."""
+MOST_BYTES: Final = 300_000_000
+"""Of a model whose rewritten graph is written down, with its weights, to see what became of nodes;
+a larger one is summed by operator alone."""
+RUNTIME: Final = "(ONNX Runtime)"
+Group = TypeVar("Group")
+
+
+class Profiled(NamedTuple):
+    """A model to look at."""
+
+    label: str
+    path: Path
+    modules: Mapping[str, str]  # tensor to the module it comes from; empty where nobody noted it
+
+
+def profiles(
+    course: Course,
+    work: Work,
+    models: Sequence[Profiled],
+    providers: Sequence[Provider],
+    libraries: Sequence[str],
+) -> Iterator[Profile]:
+    """Of every model on every provider, at the first point, in sessions of their own."""
+    for provider in providers:
+        for model in models:
+            yield profile_of(course, work, model, provider, libraries)
+
+
+def profile_of(
+    course: Course, work: Work, model: Profiled, provider: Provider, libraries: Sequence[str]
+) -> Profile:
+    """Of one model on one provider."""
+    import onnx
+
+    from onnxproof.runtime import (
+        Profiling,
+        convolution_weights,
+        flops,
+        kernels_by_run,
+        open_session,
+    )
+
+    folder = Path(work.folder)
+    small = sum(file.stat().st_size for file in model.path.parent.iterdir()) < MOST_BYTES
+    rewritten = folder / "rewritten.onnx" if small else None
+    session = open_session(
+        model.path,
+        provider.name,
+        options=provider.options,
+        plugin=find_plugin(provider, work),
+        threads=course.benchmark.threads,
+        libraries=libraries,
+        profile=Profiling(folder, rewritten),
+    )
+    run = session.prepare(course.feed(course.points[0]))
+    for _ in range(WARM_RUNS):
+        run()
+    start, count = time.monotonic(), 0
+    while count < 1 or (count < MOST_RUNS and time.monotonic() - start < SECONDS):
+        run()
+        count += 1
+    runs = kernels_by_run(session.end_profile())[-count:]
+    graph = None
+    if rewritten is not None and rewritten.is_file():
+        graph = onnx.load(rewritten)
+        rewritten.unlink()
+    return Profile(
+        contender=model.label,
+        provider=provider.name,
+        runs=count,
+        kernels_ms=statistics.median(sum(each.microseconds for each in run) / 1e3 for run in runs),
+        operators=tuple(_by_operator(runs)),
+        modules=tuple(_by_module(runs, graph, model.modules)) if graph else (),
+        fused=_fused(model.path, graph) if graph else {},
+        flops=flops(runs[-1], convolution_weights(graph)) if graph else None,
+    )
+
+
+def _by_operator(runs: Runs) -> Iterator[OperatorTime]:
+    calls = Counter((each.operator, each.provider) for each in runs[-1])
+    for (operator, provider), spent, share in _shares(
+        runs, lambda each: (each.operator, each.provider)
+    ):
+        yield OperatorTime(
+            operator=operator,
+            provider=provider,
+            calls=calls[operator, provider],
+            milliseconds=spent,
+            share=share,
+        )
+
+
+def _by_module(
+    runs: Runs, graph: onnx.ModelProto, modules: Mapping[str, str]
+) -> Iterator[ModuleTime]:
+    if not modules:
+        return
+    homes = _homes(graph, modules)
+    for module, spent, share in _shares(runs, lambda each: homes.get(each.node, RUNTIME)):
+        yield ModuleTime(module=module, milliseconds=spent, share=share)
+
+
+def _shares(runs: Runs, key: Callable[[Kernel], Group]) -> Iterator[tuple[Group, float, float]]:
+    """Milliseconds and share of each group of kernels, medians over runs, longest first."""
+    spent: dict[Group, list[float]] = defaultdict(lambda: [0.0] * len(runs))
+    for number, run in enumerate(runs):
+        for kernel in run:
+            spent[key(kernel)][number] += kernel.microseconds / 1e3
+    medians = {group: statistics.median(each) for group, each in spent.items()}
+    whole = sum(medians.values())
+    for group in sorted(medians, key=lambda each: -medians[each]):
+        yield group, medians[group], medians[group] / whole if whole else 0.0
+
+
+def _homes(graph: onnx.ModelProto, modules: Mapping[str, str]) -> dict[str, str]:
+    """Module of each node of a rewritten graph.
+
+    A fusion keeps the name of its last tensor. What it put before that (a reshape, a layout of its
+    own) belongs to whom it hands on to.
+    """
+    homes: dict[str, str] = {}
+    takers: dict[str, list[str]] = defaultdict(list)
+    for node in reversed(graph.graph.node):  # takers come first
+        named = [modules[name] for name in node.output if name in modules]
+        handed = [homes[taker] for name in node.output for taker in takers[name] if taker in homes]
+        if named or handed:
+            homes[node.name] = (named or handed)[0]
+        for name in node.input:
+            takers[name].append(node.name)
+    return homes
+
+
+def _fused(path: Path, graph: onnx.ModelProto) -> dict[str, int]:
+    """Nodes of operators that the rewritten graph has and the file has not."""
+    import onnx
+
+    from onnxproof.nodes import nodes_of
+
+    written = {each.op_type for each in nodes_of(onnx.load(path, load_external_data=False))}
+    counts = Counter(each.op_type for each in nodes_of(graph))
+    return {name: count for name, count in counts.most_common() if name not in written}

@@ -1,0 +1,87 @@
+"""Calls a second: over sizes of one dim, and of several callers of one session at once.
+
+Not paired: a contender has the machine for itself for a while, since callers that use all of it
+cannot take turns. Read differences of a few percent as noise.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from onnxproof.benchmark.contenders import Contender
+from onnxproof.benchmark.sittings import Course
+from onnxproof.benchmark.summary import percentile
+from onnxproof.benchmark.warm_up import warm_up
+from onnxproof.grid import Sizes, label
+from onnxproof.progress import say
+from onnxproof.records import Throughput
+
+
+def throughput(
+    course: Course, open_contenders: Callable[[], Sequence[Contender]]
+) -> Iterator[Throughput]:
+    """What the spec asks for, of each contender: first the sizes, one caller each, then callers."""
+    asked = course.benchmark.throughput
+    if asked is None:
+        return
+    contenders = open_contenders()
+    first = course.points[0]
+    loads = [({**first, asked.dim: size}, 1) for size in asked.sizes]
+    loads += [(first, callers) for callers in asked.callers]
+    for number, ((sizes, callers), contender) in enumerate(itertools.product(loads, contenders)):
+        told = f"{callers} callers" if callers > 1 else label(sizes)
+        say("benchmark", f"throughput, {told}", number, len(loads) * len(contenders))
+        yield measure(contender, course, sizes, callers, asked.seconds)
+
+
+def measure(
+    contender: Contender, course: Course, sizes: Sizes, callers: int, seconds: float
+) -> Throughput:
+    """Calls that all callers together end within ``seconds``, after a warm-up by one of them."""
+    feed = course.feed(sizes)
+    calls = [contender.prepare(feed) for _ in range(callers)]
+    warm_up(calls[0], again=True)
+    begin = threading.Barrier(callers)
+    gc.disable()
+    try:
+        with ThreadPoolExecutor(callers) as pool:
+            called = [pool.submit(_call, contender, begin, each, seconds) for each in calls]
+            ended = [each.result() for each in called]
+    finally:
+        gc.enable()
+    samples_ms = [sample for _, taken in ended for sample in taken]
+    wall = max(spent for spent, _ in ended)
+    dim = course.benchmark.throughput.dim if course.benchmark.throughput else ""
+    return Throughput(
+        contender=contender.label,
+        where=contender.where,
+        dims=sizes,
+        callers=callers,
+        calls=len(samples_ms),
+        calls_per_second=len(samples_ms) / wall,
+        items_per_second=len(samples_ms) * sizes.get(dim, 1) / wall,
+        p50_ms=statistics.median(samples_ms),
+        p99_ms=percentile(samples_ms, 99),
+    )
+
+
+def _call(
+    contender: Contender, begin: threading.Barrier, call: Callable[[], object], seconds: float
+) -> tuple[float, list[float]]:
+    """Seconds until the last call ended, and milliseconds of each call, one at least."""
+    taken: list[float] = []
+    with contender.inside():
+        begin.wait()
+        start = before = time.perf_counter()
+        while not taken or before - start < seconds:
+            call()
+            after = time.perf_counter()
+            taken.append((after - before) * 1e3)
+            before = after
+    return before - start, taken
