@@ -16,7 +16,6 @@ from onnxproof.benchmark.exclusive import alone_on_this_machine
 from onnxproof.benchmark.memory import Stored, memory_of
 from onnxproof.benchmark.sittings import Course
 from onnxproof.child import prepare_children, run_in_child
-from onnxproof.dims import Dim
 from onnxproof.errors import BadInput, BenchmarkError, SpecError
 from onnxproof.grid import Sizes
 from onnxproof.progress import say
@@ -24,7 +23,6 @@ from onnxproof.records import BenchmarkResult, Work
 from onnxproof.settings import Settings
 from onnxproof.spec import BenchmarkSpec, Limits
 from onnxproof.subject import Subject, subject_of
-from onnxproof.tensors import InputSpec
 
 KEPT_FOLDERS: Final = 5
 PRELOAD: Final = ("onnx", "onnxproof.records")
@@ -105,7 +103,9 @@ def _course(subjects: Sequence[Subject], asked: Asked) -> Course:
     own = first.spec.benchmark.model_dump(exclude_unset=True) if first.spec else {}
     points = asked.points or tuple(own.get("at", ({},)))
     fields = {**own, **asked.section, "at": points}
-    fields.setdefault("throughput", _throughput(first.inputs, first.dims, first.spec is not None))
+    given = fields.get("throughput", {})
+    if given is not None:  # null asks for none
+        fields["throughput"] = {**_throughput(first), **given}
     try:
         benchmark = BenchmarkSpec.model_validate(fields)
     except ValidationError as error:
@@ -122,15 +122,13 @@ def _course(subjects: Sequence[Subject], asked: Asked) -> Course:
     return Course(first.inputs, first.dims, benchmark, seed, limits)
 
 
-def _throughput(
-    inputs: Mapping[str, InputSpec], dims: Mapping[str, Dim], proven: bool
-) -> dict[str, Any]:
-    """Callers up to the cores; sizes of the dim that all inputs begin with, if it is declared."""
-    cores = len(os.sched_getaffinity(0))
-    asked: dict[str, Any] = {"callers": sorted({1, 2, cores})}
-    first = {each.shape[0] for each in inputs.values() if each.shape}
-    if proven and len(first) == 1 and (dim := str(*first)) in dims:
-        asked |= {"dim": dim, "sizes": [size for size in SWEEP if dims[dim].holds(size)]}
+def _throughput(subject: Subject) -> dict[str, Any]:
+    """Callers up to the cores; sizes of the dim that all inputs begin with, if a proof has it."""
+    asked: dict[str, Any] = {"callers": sorted({1, 2, len(os.sched_getaffinity(0))})}
+    begin = {each.shape[0] for each in subject.inputs.values() if each.shape}
+    if subject.spec is not None and len(begin) == 1 and (dim := str(*begin)) in subject.dims:
+        sizes = [size for size in SWEEP if subject.dims[dim].holds(size)]
+        asked |= {"dim": dim, "sizes": sizes}
     return asked
 
 
