@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from onnxproof.benchmark import measure
 from onnxproof.records import BenchmarkResult, Candidate, Work
 from onnxproof.spec import Spec
+from tasks.fleet import alone_in_the_fleet
 
 
 @task(
@@ -19,4 +20,5 @@ from onnxproof.spec import Spec
 )
 def benchmark(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
     """Latencies of every contender."""
-    return measure(spec, work, candidates)
+    with alone_in_the_fleet(spec.benchmark.providers):
+        return measure(spec, work, candidates)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from onnxproof.records import Registration, Trial, Work
 from onnxproof.spec import Spec
 from onnxproof.trial import hold_trial
+from tasks.fleet import alone_in_the_fleet
 from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 
 
@@ -22,4 +25,5 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 )
 def trial(spec: Spec, work: Work, registration: Registration) -> Trial:
     """What the gates of a promotion say; a gate that failed is a result, not a failed task."""
-    return hold_trial(spec, work, registration)
+    alone = partial(alone_in_the_fleet, spec.benchmark.providers)
+    return hold_trial(spec, work, registration, alone=alone)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.fidelity.comparisons import compare
-from benchmarks.fidelity.page import holds, render
+from benchmarks.fidelity.cost import cost
+from benchmarks.fidelity.page import claims, holds, render
+from benchmarks.fidelity.plain import agree
 from benchmarks.fidelity.rows import TRIALS, Row
 from benchmarks.json_lines import append, last_rows
 from onnxproof.child import prepare_children
@@ -17,6 +19,8 @@ from onnxproof.child import prepare_children
 DOCS: Final = Path(__file__).parents[2] / "docs"
 ROWS: Final = DOCS / "benchmark-fidelity.jsonl"
 PAGE: Final = DOCS / "benchmark-fidelity.md"
+PROCESSES: Final = DOCS / "benchmark-processes.md"
+"""Of ``benchmarks.fidelity.processes``, with what follows from it, by hand."""
 
 
 def main() -> None:
@@ -29,8 +33,10 @@ def main() -> None:
     if not asked.render:
         _measure(asked.only, asked.rows)
     rows = last_rows(asked.rows, Row, "name")
+    for claim in claims(rows):
+        print(f"{claim.text}: {claim.found} ({claim.bound})")
     if asked.rows == ROWS:
-        PAGE.write_text(render(rows), encoding="utf-8")
+        PAGE.write_text(render(rows, PROCESSES.read_text(encoding="utf-8")), encoding="utf-8")
     raise SystemExit(0 if holds(rows) else 1)
 
 
@@ -45,9 +51,17 @@ def _measure(parts: Sequence[str], path: Path) -> None:
     prepare_children()
     for count, (part, number) in enumerate(waiting, 1):
         with tempfile.TemporaryDirectory(prefix="onnxproof-fidelity-") as folder:
-            row = compare(part, number, Path(folder))
+            row = _row(part, number, Path(folder))
         append(path, row)
-        print(f"{count}/{len(waiting)} {row.name}: {row.ratio:.4f}, {row.called}", flush=True)
+        print(
+            f"{count}/{len(waiting)} {row.name}: {row.ratio:.4f}, {row.seconds:.1f} s", flush=True
+        )
+
+
+def _row(part: str, number: int, folder: Path) -> Row:
+    if part == "median":
+        return agree(number, folder)
+    return cost(number, folder) if part == "cost" else compare(part, number, folder)
 
 
 if __name__ == "__main__":

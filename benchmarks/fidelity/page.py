@@ -2,16 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from benchmarks.fidelity.rows import Row
+from benchmarks.fidelity.rows import TRIALS, Row
+from benchmarks.json_lines import version_lines
+from onnxproof.markdown import table
+
+MOST_APART: Final = 0.03
+MOST_SECONDS: Final = 20.0
+HEAD: Final = """# Fidelity of the benchmark
+
+What `benchmark`, the trial and `onnxproof bench` say, where the answer is known. `python -m
+benchmarks.fidelity` measures what has no row in [benchmark-fidelity.jsonl](benchmark-fidelity.jsonl)
+yet and writes this page; every comparison is made as a trial makes it, in a child of its own, at
+the default budget of 5 s.
+"""
+COMPARISONS: Final = """
+## Comparisons
+
+The ratio is the median over trials, the width that of the 99 % interval. An A/A comparison is one
+of a graph with itself, while a second process loads the same core for a second and leaves it for a
+second, on average.
+"""
+MEDIANS: Final = """
+## Medians
+
+Of a benchmark of two sessions of the model, over a plain loop in a process of its own right after,
+which opens five sessions.
+"""
 
 
-def render(rows: Mapping[str, Row]) -> str:
-    """The page."""
-    return f"{len(rows)}\n"
+class Claim(NamedTuple):
+    """A number with its bound."""
+
+    text: str
+    found: str
+    bound: str
+    holds: bool
+
+
+def render(rows: Mapping[str, Row], processes: str) -> str:
+    """The page.
+
+    Args:
+        rows: By name.
+        processes: What ``benchmarks.fidelity.processes`` printed, and what was made of it.
+    """
+    every = list(rows.values())
+    parts = [
+        HEAD,
+        table(
+            ("what", "found", "bound", ""),
+            [(*each[:3], "holds" if each.holds else "**does not hold**") for each in claims(rows)],
+        ),
+        COMPARISONS,
+        table(
+            (
+                "first",
+                "over second",
+                "trials",
+                "slower",
+                "faster",
+                "ratio",
+                "width",
+                "busy",
+            ),
+            _comparisons(every),
+        ),
+        MEDIANS,
+        table(
+            ("model", "p50 ms", "over a plain loop"),
+            [
+                (each.first, f"{each.p50_ms:.3g}", f"{each.ratio:.3f}")
+                for each in _of(every, "median")
+            ],
+        ),
+        "\n## Cost\n",
+        table(
+            ("demo model, batch 1", "contenders", "seconds", "sittings", "rounds"),
+            [
+                (each.first, each.second, f"{each.seconds:.1f}", each.sittings, each.rounds)
+                for each in _of(every, "cost")
+            ],
+        ),
+        "",
+        processes,
+        "\n".join(version_lines(every, "rows")),
+        f"- {', '.join(sorted({each.cpu_model for each in every if each.cpu_model}))}",
+    ]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def claims(rows: Mapping[str, Row]) -> list[Claim]:
+    """What is claimed, with what was found."""
+    every = list(rows.values())
+    same, five, two = (_of(every, part) for part in ("aa", "slower by 5 %", "slower by 2 %"))
+    medians, costs = _of(every, "median"), _of(every, "cost")
+    near = sum(abs(each.ratio - 1) <= MOST_APART for each in medians)
+    longest = max((each.seconds for each in costs), default=0.0)
+    return [
+        _share("A/A: called slower", same, 0.01, most=True),
+        _share("slower by 5 %: called slower", five, 0.95, most=False),
+        _share("slower by 2 %: called slower", two, 0.60, most=False),
+        Claim(
+            "the median is within 3 % of a plain loop's",
+            f"{near} of {len(medians)} models",
+            "9 of 10",
+            len(medians) == TRIALS["median"] and near >= 9,
+        ),
+        Claim(
+            "three contenders at the default budget",
+            f"{longest:.1f} s at most",
+            f"{MOST_SECONDS:g} s",
+            len(costs) == TRIALS["cost"] and longest <= MOST_SECONDS,
+        ),
+    ]
+
+
+def _share(text: str, rows: Sequence[Row], bound: float, *, most: bool) -> Claim:
+    called = sum(each.called == "slower" for each in rows)
+    whole = rows and len(rows) == TRIALS[rows[0].part]
+    share = called / len(rows) if rows else 0.0
+    word = "at most" if most else "at least"
+    holds = bool(whole) and (share <= bound if most else share >= bound)
+    return Claim(text, f"{called} of {len(rows)}", f"{word} {100 * bound:g} %", holds)
+
+
+def _comparisons(rows: Iterable[Row]) -> Iterable[tuple[object, ...]]:
+    pairs: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.part not in ("median", "cost"):
+            pairs[row.first, row.second].append(row)
+    for (first, second), found in pairs.items():
+        called = Counter(each.called for each in found)
+        yield (
+            first,
+            "itself" if first == second else second,
+            len(found),
+            called["slower"],
+            called["faster"],
+            f"{statistics.median(each.ratio for each in found):.4f}",
+            f"{statistics.median(each.high - each.low for each in found):.4f}",
+            sum("machine busy" in each.suspicions for each in found),
+        )
+
+
+def _of(rows: Iterable[Row], part: str) -> list[Row]:
+    return [row for row in rows if row.part == part]
 
 
 def holds(rows: Mapping[str, Row]) -> bool:
     """Whether every number is within its bound."""
-    return bool(rows)
+    return all(each.holds for each in claims(rows))

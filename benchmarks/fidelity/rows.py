@@ -7,19 +7,20 @@ from typing import Final, Literal
 from onnxproof.records import Record
 
 Called = Literal["slower", "faster", "not told apart"]
-TRIALS: Final = {"aa": 200, "slower by 5 %": 100, "slower by 2 %": 100}
+TRIALS: Final = {"aa": 200, "slower by 5 %": 100, "slower by 2 %": 100, "median": 10, "cost": 2}
 
 
 class Row(Record):
-    """One comparison, or one median beside a plain loop's; the last row of a name counts."""
+    """One comparison, one median beside a plain loop's, or one cost; a name's last row counts."""
 
     name: str  # "aa 17"
     part: str  # "aa"
     first: str
     second: str
-    ratio: float
+    ratio: float  # of the first over the second
     low: float = 0.0
     high: float = 0.0
+    p50_ms: float = 0.0
     sittings: int = 0
     rounds: int = 0
     seconds: float

@@ -25,7 +25,8 @@ def curves(result: BenchmarkResult, folder: Path) -> dict[str, Curves]:
     if result.samples is None:
         return {}
     found: dict[str, dict[str, list[float]]] = {}
-    for row in parquet.read_table(folder / result.samples.path).to_pylist():
+    filters = [("part", "=", "loop")]
+    for row in parquet.read_table(folder / result.samples.path, filters=filters).to_pylist():
         panel = f"{row['where']}, {row['dims'] or 'the only shape'}"
         found.setdefault(panel, {}).setdefault(row["contender"], []).append(row["milliseconds"])
     return dict(found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,11 +30,17 @@ class Entrant(NamedTuple):
     proof: Proof
 
 
-def hold_trial(spec: Spec, work: Work, registration: Registration) -> Trial:
+def hold_trial(
+    spec: Spec,
+    work: Work,
+    registration: Registration,
+    *,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Trial:
     """What the gates of ``spec`` say of a registered version beside today's champion.
 
     The rest of the spec is the version's own, so that the same numbers come out of a later trial;
-    nothing is run where no gate asks for it.
+    nothing is run where no gate asks for it. What is run is run inside of ``alone``.
 
     Raises:
         TrialError: The two could not be run.
@@ -50,7 +58,8 @@ def hold_trial(spec: Spec, work: Work, registration: Registration) -> Trial:
     duel = None
     rival = champion if champion is not None and not why and not same else None
     if rival is not None or spec.gates.max_p99_ms is not None:
-        duel = _duel(spec, work, challenger, rival)
+        with alone():
+            duel = _duel(spec, work, challenger, rival)
     measured = Measured(
         ratios=duel.result.ratios if duel else (),
         samples_ms=duel.samples_ms if duel else {},

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from onnxproof.benchmark.rounds import take_samples
+from onnxproof.benchmark.rounds import loop, take_samples
 
 
 def calls_of(turns: list[int], count: int) -> list[Callable[[], object]]:
@@ -46,6 +46,14 @@ def test_a_sample_belongs_to_the_contender_that_took_it(monkeypatch: pytest.Monk
 def test_a_budget_that_is_used_up_leaves_two_whole_rounds() -> None:
     samples = take_samples(calls_of([], 3), seed=0, seconds=1e-9)
     assert [len(each) for each in samples] == [2, 2, 2]
+
+
+def test_a_loop_has_as_many_calls_as_asked_or_as_fit_and_one_at_least() -> None:
+    turns: list[int] = []
+    (call,) = calls_of(turns, 1)
+    assert len(loop(call, seconds=9, calls=7)) == len(turns) == 7
+    assert len(loop(call, seconds=1e-9)) == 1
+    assert len(loop(call, seconds=0.05)) > 100
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -69,7 +69,7 @@ class Measurement:
             skipped=tuple(self.skipped),
             suspicions=odd,
             environment=self.environment,
-            samples=write_samples(self.work, self.timings.rows()),
+            samples=write_samples(self.work, self.timings.parts()),
             seconds=time.monotonic() - self._start,
         )
 

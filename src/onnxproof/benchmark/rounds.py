@@ -9,11 +9,32 @@ from __future__ import annotations
 import gc
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 MAX_ROUNDS: Final = 10_000
 FEWEST_ROUNDS: Final = 2
+
+
+def loop(call: Callable[[], object], *, seconds: float, calls: int | None = None) -> list[float]:
+    """Milliseconds of each call in a loop that nobody else interrupts; one at least.
+
+    Args:
+        call: Warm already.
+        seconds: After which no further call begins.
+        calls: So many, instead of seconds.
+    """
+    samples: list[float] = []
+    with _no_collection():
+        start = time.monotonic()
+        while not samples or (
+            len(samples) < calls
+            if calls is not None
+            else len(samples) < MAX_ROUNDS and time.monotonic() - start < seconds
+        ):
+            samples.append(_timed(call))
+    return samples
 
 
 def take_samples(
@@ -30,20 +51,31 @@ def take_samples(
     samples: list[list[float]] = [[] for _ in calls]
     order = list(range(len(calls)))
     shuffle = random.Random(seed).shuffle  # noqa: S311  # an order of turns is no secret
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()  # a collection inside one contender's turn is counted as its own
-    start = time.monotonic()
-    try:
+    with _no_collection():
+        start = time.monotonic()
         for done in range(rounds or MAX_ROUNDS):
             if rounds is None and done >= FEWEST_ROUNDS and time.monotonic() - start > seconds:
                 break
             shuffle(order)
             for index in order:
-                before = time.perf_counter_ns()
-                calls[index]()
-                samples[index].append((time.perf_counter_ns() - before) / 1e6)
+                samples[index].append(_timed(calls[index]))
+    return samples
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A collection inside one contender's turn would be counted as its own."""
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
-    return samples
+
+
+def _timed(call: Callable[[], object]) -> float:
+    before = time.perf_counter_ns()
+    call()
+    return (time.perf_counter_ns() - before) / 1e6

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from onnxproof.artifact import Artifact, atomic_write
+from onnxproof.benchmark.paired import Samples
 from onnxproof.records import Latency, Work
 
 FILE: Final = "benchmark.parquet"
 
 
-def write_samples(
-    work: Work, taken: Iterable[tuple[Latency, Sequence[Sequence[float]]]]
-) -> Artifact:
-    """One row a call: contender, where, dims, sitting, round, milliseconds.
+def write_samples(work: Work, taken: Iterable[tuple[Latency, str, Samples]]) -> Artifact:
+    """One row a call: contender, where, dims, part, sitting, round, milliseconds.
 
-    Rounds are counted in each sitting anew.
+    The part is ``loop`` or ``rounds``; calls of a loop are counted as rounds, in each sitting anew.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     tables = []
-    for latency, sittings in taken:
+    for latency, part, sittings in taken:
         places = [
             (sitting, turn) for sitting, each in enumerate(sittings) for turn in range(len(each))
         ]
@@ -33,9 +32,10 @@ def write_samples(
         tables.append(
             pa.table(
                 {
-                    "contender": pa.array([latency.contender] * count, pa.string()),
-                    "where": pa.array([latency.where] * count, pa.string()),
-                    "dims": pa.array([dims] * count, pa.string()),
+                    "contender": pa.repeat(latency.contender, count),
+                    "where": pa.repeat(latency.where, count),
+                    "dims": pa.repeat(dims, count),
+                    "part": pa.repeat(part, count),
                     "sitting": pa.array([sitting for sitting, _ in places], pa.int32()),
                     "round": pa.array([turn for _, turn in places], pa.int32()),
                     "milliseconds": pa.array(itertools.chain(*sittings), pa.float64()),

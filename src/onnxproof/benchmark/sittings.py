@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from onnxproof.benchmark.contenders import Contender
-from onnxproof.benchmark.rounds import take_samples
+from onnxproof.benchmark.rounds import loop, take_samples
 from onnxproof.benchmark.timings import Timings
 from onnxproof.benchmark.warm_up import warm_up
 from onnxproof.dims import Dim
@@ -17,10 +17,12 @@ from onnxproof.inputs import Feed, draw
 from onnxproof.spec import BenchmarkSpec, Limits, Spec
 from onnxproof.tensors import InputSpec
 
-SITTINGS: Final = 10
-FEWEST_SITTINGS: Final = 5
-"""Where opening takes longer than timing. Student's interval of five is 1.6 times as wide as that
-of ten with the same spread."""
+SITTINGS: Final = 20
+"""How far they spread depends little on how long they are, so many short ones tell most."""
+LOOPS: Final = 0.3
+"""Of the time, for loops of each contender's own; the rest is for turns."""
+FEWEST_SITTINGS: Final = 6
+"""Where opening takes longer than timing. An even number, since who is opened first takes turns."""
 
 
 class Course(NamedTuple):
@@ -60,7 +62,7 @@ def hold(
     announce: Callable[[int, int], None],
     enough: Callable[[int], bool] = lambda _: True,
 ) -> int:
-    """Sit down ten times, fewer where opening takes its time, and again until it is enough.
+    """Sit down twenty times, fewer where opening takes its time, and again until it is enough.
 
     Args:
         course: All of them have the same.
@@ -90,7 +92,7 @@ def hold(
         if done == 2 and course.benchmark.samples is None:  # the first loads PyTorch's module too
             besides = time.monotonic() - start - (timings.wall_seconds - timed)
             worth = int(course.benchmark.seconds * len(course.points) / max(besides, 1e-3))
-            planned = max(FEWEST_SITTINGS, min(planned, worth))
+            planned = max(FEWEST_SITTINGS, min(planned, worth - worth % 2))
     return done
 
 
@@ -103,16 +105,16 @@ def _sit(
     for sizes in course.points:
         feed = course.feed(sizes)
         calls = [each.prepare(feed) for each in contenders]
-        for contender, call in zip(contenders, calls, strict=True):
-            timings.warmed(contender, sizes, warm_up(call, again=number > 0))
         looked = timings.looked[label(sizes)]
         looked.inputs_bytes = sum(array.nbytes for array in feed.values())
+        rounds, share = _rounds(benchmark.samples, number, planned), benchmark.seconds / planned
+        for contender, call in zip(contenders, calls, strict=True):
+            timings.warmed(contender, sizes, warm_up(call, again=number > 0))
+            seconds = LOOPS * share / len(calls)
+            timings.looped(contender, sizes, loop(call, seconds=seconds, calls=rounds))
         wall, computed = time.perf_counter(), time.process_time()
         taken = take_samples(
-            calls,
-            seed=course.seed + number,
-            seconds=benchmark.seconds / planned,
-            rounds=_rounds(benchmark.samples, number, planned),
+            calls, seed=course.seed + number, seconds=(1 - LOOPS) * share, rounds=rounds
         )
         looked.cpu_seconds += time.process_time() - computed
         looked.wall_seconds += time.perf_counter() - wall

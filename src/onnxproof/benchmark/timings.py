@@ -26,6 +26,7 @@ class Timings:
         self.contenders: dict[Key, Contender] = {}
         self.points: dict[str, Sizes] = {}
         self.taken: dict[tuple[Key, str], list[list[float]]] = defaultdict(list)
+        self.loops: dict[tuple[Key, str], list[list[float]]] = defaultdict(list)
         self.looked: dict[str, Looked] = defaultdict(Looked)
         self._opened_ms: dict[Key, list[float]] = defaultdict(list)
         self._first_ms: dict[Key, list[float]] = defaultdict(list)
@@ -60,8 +61,12 @@ class Timings:
         """Note a run at a shape that is no point of the benchmark."""
         self._new_shape_ms[contender.label, contender.where].append(milliseconds)
 
+    def looped(self, contender: Contender, sizes: Sizes, samples_ms: list[float]) -> None:
+        """Note the loop that a contender had for itself in a sitting."""
+        self.loops[(contender.label, contender.where), label(sizes)].append(samples_ms)
+
     def add(self, contender: Contender, sizes: Sizes, samples_ms: Sequence[float]) -> None:
-        """Note what a sitting took at a point."""
+        """Note the rounds of a sitting at a point."""
         self.taken[(contender.label, contender.where), label(sizes)].append(list(samples_ms))
 
     def latencies(self) -> tuple[Latency, ...]:
@@ -69,11 +74,18 @@ class Timings:
         return tuple(latency for latency, _ in self.rows())
 
     def rows(self) -> Iterator[tuple[Latency, list[list[float]]]]:
-        """Every latency with its samples, a list a sitting."""
+        """Every latency with the loops it is of, a list a sitting."""
         for point, sizes in self.points.items():
             for key, contender in self.contenders.items():
-                if sittings := self.taken.get((key, point)):
+                if sittings := self.loops.get((key, point)):
                     yield summarize(contender, sizes, self.threads, together(sittings)), sittings
+
+    def parts(self) -> Iterator[tuple[Latency, str, Samples]]:
+        """Every sample, of loops and of rounds, a list a sitting."""
+        for latency, loops in self.rows():
+            yield latency, "loop", loops
+            key = latency.contender, latency.where
+            yield latency, "rounds", self.taken[key, label(latency.dims)]
 
     def over_fastest(self) -> tuple[Ratio, ...]:
         """Every model over the one with the lowest latency, over all places together."""
