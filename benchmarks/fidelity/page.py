@@ -16,7 +16,7 @@ MOST_SECONDS: Final = 20.0
 HEAD: Final = """# Fidelity of the benchmark
 
 What `benchmark`, the trial and `onnxproof bench` say, where the answer is known. `python -m
-benchmarks.fidelity` measures what has no row in [benchmark-fidelity.jsonl](benchmark-fidelity.jsonl)
+benchmarks.fidelity` measures what has no row in [its file](benchmark-fidelity.jsonl)
 yet and writes this page; every comparison is made as a trial makes it, in a child of its own, at
 the default budget of 5 s.
 """

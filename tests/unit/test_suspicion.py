@@ -8,8 +8,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxproof.benchmark.suspicion import Looked, slower_in_less_precision, suspicions
-from onnxproof.records import Ratio, Suspicion
+from onnxproof.benchmark.suspicion import (
+    Looked,
+    faster_than_arithmetic,
+    slower_in_less_precision,
+    suspicions,
+)
+from onnxproof.records import Profile, Ratio, Suspicion
 from tests.unit.making import latency_of
 
 RANDOM = np.random.default_rng(0)
@@ -107,3 +112,24 @@ def test_less_precision_that_is_slower_is_suspect(
     if suspect:
         assert told[0].rule == "float16 slower than float32"
         assert told[0].reason == "1.200 times the latency of full, whose weights are float32"
+
+
+@pytest.mark.parametrize(("flops", "suspect"), [(10**9, False), (10**11, True)])
+def test_a_call_that_is_over_before_its_products_are_computed_is_suspect(
+    flops: int, *, suspect: bool
+) -> None:
+    fast = latency_of("dynamo", 4.0).model_copy(update={"min_ms": 4.0})
+    looked = Profile(
+        contender="dynamo",
+        provider=fast.provider,
+        runs=1,
+        kernels_ms=1.0,
+        operators=(),
+        fused={},
+        flops=flops,
+    )
+    told = list(faster_than_arithmetic([fast], [looked], fast.dims))
+    assert [each.rule for each in told] == ["faster than arithmetic"] * suspect
+    assert not list(faster_than_arithmetic([fast], [looked], {"batch": 99}))  # no profile there
+    if told:
+        assert told[0].reason == "1e+11 multiplications and additions in 4 ms"

@@ -147,13 +147,14 @@ def _homes(graph: onnx.ModelProto, modules: Mapping[str, str]) -> dict[str, str]
     """
     homes: dict[str, str] = {}
     takers: dict[str, list[str]] = defaultdict(list)
-    for node in reversed(graph.graph.node):  # takers come first
+    for number, node in reversed(list(enumerate(graph.graph.node))):  # takers come first
+        key = node.name or f"#{number}"  # ONNX Runtime calls all that have no name alike
         named = [modules[name] for name in node.output if name in modules]
         handed = [homes[taker] for name in node.output for taker in takers[name] if taker in homes]
         if named or handed:
-            homes[node.name] = (named or handed)[0]
+            homes[key] = (named or handed)[0]
         for name in node.input:
-            takers[name].append(node.name)
+            takers[name].append(key)
     return homes
 
 
