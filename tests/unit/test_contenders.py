@@ -94,13 +94,13 @@ def test_what_three_sittings_show_to_be_far_slower_leaves(work: Work) -> None:
     spec = spec_of(dims={"batch": {"max": 512}}, benchmark={"samples": 100, "at": [{"batch": 512}]})
     result = measured(spec, work, save(AFFINE, work), slow)
     counts = {each.contender: each.samples for each in result.latencies}
-    assert (counts["pytorch eager"], counts["trace"]) == (100, 100)
-    assert 15 <= counts["script"] < 100
+    assert (counts["pytorch eager"], counts["trace"]) == (40, 40)
+    assert 6 <= counts["script"] < 40
     (ratio,) = result.ratios
     assert (ratio.contender, ratio.over, ratio.sittings) == (
         "script",
         "trace",
-        counts["script"] / 5,
+        counts["script"] / 2,
     )
     assert ratio.low > 1
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WARM_RUNS: Final = 3
 MOST_RUNS: Final = 20
-SECONDS: Final = 0.3
+SECONDS: Final = 0.1
 """Of profiled runs, one at least."""
 MOST_BYTES: Final = 300_000_000
 """Of a model whose rewritten graph is written down, with its weights, to see what became of nodes;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from typing import Final, NamedTuple
 
 from onnxproof.benchmark.contenders import Contender
@@ -110,8 +111,8 @@ def _sit(
         rounds, share = _rounds(benchmark.samples, number, planned), benchmark.seconds / planned
         for contender, call in zip(contenders, calls, strict=True):
             timings.warmed(contender, sizes, warm_up(call, again=number > 0))
-            seconds = LOOPS * share / len(calls)
-            timings.looped(contender, sizes, loop(call, seconds=seconds, calls=rounds))
+            seconds, count = LOOPS * share / len(calls), rounds and ceil(rounds * LOOPS)
+            timings.looped(contender, sizes, loop(call, seconds=seconds, calls=count))
         wall, computed = time.perf_counter(), time.process_time()
         taken = take_samples(
             calls, seed=course.seed + number, seconds=(1 - LOOPS) * share, rounds=rounds
