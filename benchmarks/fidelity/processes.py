@@ -19,7 +19,7 @@ from benchmarks.fidelity.models import LARGE, SMALL, TINY, Chain, save
 from onnxproof.benchmark.rounds import take_samples
 from onnxproof.benchmark.warm_up import warm_up
 
-REPEATS: Final = 10
+REPEATS: Final = 5
 SECONDS: Final = 1.0
 WAYS: Final = ("alone", "one process", "a process each")
 KINDS: Final = ("PyTorch", "ONNX Runtime")

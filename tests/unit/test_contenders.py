@@ -94,14 +94,11 @@ def test_what_three_sittings_show_to_be_far_slower_leaves(work: Work) -> None:
     spec = spec_of(dims={"batch": {"max": 512}}, benchmark={"samples": 100, "at": [{"batch": 512}]})
     result = measured(spec, work, save(AFFINE, work), slow)
     counts = {each.contender: each.samples for each in result.latencies}
-    assert (counts["pytorch eager"], counts["trace"]) == (40, 40)
-    assert 6 <= counts["script"] < 40
+    assert (counts["pytorch eager"], counts["trace"]) == (34, 34)
+    assert 18 <= counts["script"] < 34
     (ratio,) = result.ratios
-    assert (ratio.contender, ratio.over, ratio.sittings) == (
-        "script",
-        "trace",
-        counts["script"] / 2,
-    )
+    assert (ratio.contender, ratio.over) == ("script", "trace")
+    assert 3 <= ratio.sittings < 6
     assert ratio.low > 1
 
 
