@@ -56,7 +56,7 @@ def render(rows: Mapping[str, Row], processes: str) -> str:
         HEAD,
         table(
             ("what", "found", "bound", ""),
-            [(*each[:3], "holds" if each.holds else "**does not hold**") for each in claims(rows)],
+            [(*each[:3], _verdict(each)) for each in claims(rows)],
         ),
         COMPARISONS,
         table(
@@ -94,6 +94,12 @@ def render(rows: Mapping[str, Row], processes: str) -> str:
         f"- {', '.join(sorted({each.cpu_model for each in every if each.cpu_model}))}",
     ]
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _verdict(claim: Claim) -> str:
+    if "of 0" in claim.found or claim.found.startswith("0.0 s"):
+        return "not measured yet"
+    return "holds" if claim.holds else "**does not hold**"
 
 
 def claims(rows: Mapping[str, Row]) -> list[Claim]:
