@@ -58,12 +58,9 @@ def bench(  # noqa: PLR0913  # a command's options
     from onnxproof.spec import override
 
     with reported():
+        providers = [{"name": name} for name in provider or ()] or None
+        given = {"providers": providers, "seconds": seconds, "threads": threads}
         section: Any = override({}, values or ())
-        given = {
-            "providers": [{"name": name} for name in provider or ()] or None,
-            "seconds": seconds,
-            "threads": threads,
-        }
         section |= {name: value for name, value in given.items() if value is not None}
         with watched(progress_console):
             found = time_model(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -20,5 +22,6 @@ from tasks.fleet import alone_in_the_fleet
 )
 def benchmark(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
     """Latencies of every contender."""
-    with alone_in_the_fleet(spec.benchmark.providers):
-        return measure(spec, work, candidates)
+    return measure(
+        spec, work, candidates, alone=partial(alone_in_the_fleet, spec.benchmark.providers)
+    )

@@ -25,5 +25,6 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 )
 def trial(spec: Spec, work: Work, registration: Registration) -> Trial:
     """What the gates of a promotion say; a gate that failed is a result, not a failed task."""
-    alone = partial(alone_in_the_fleet, spec.benchmark.providers)
-    return hold_trial(spec, work, registration, alone=alone)
+    return hold_trial(
+        spec, work, registration, alone=partial(alone_in_the_fleet, spec.benchmark.providers)
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -45,13 +46,22 @@ class BenchmarkRequest(NamedTuple):
     candidates: tuple[Candidate, ...]
 
 
-def measure(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+def measure(
+    spec: Spec,
+    work: Work,
+    candidates: tuple[Candidate, ...],
+    *,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> BenchmarkResult:
     """Latency of PyTorch eager and of each candidate on each provider, at each point of ``at``.
+
+    What is run is run inside of ``alone``, and of the lock of this machine.
 
     Raises:
         BenchmarkError: A required provider is not there, or the child failed.
     """
-    with alone_on_this_machine(lambda: say("benchmark", "wait for another benchmark to end")):
+    waiting = partial(say, "benchmark", "wait for another benchmark to end")
+    with alone(), alone_on_this_machine(waiting):
         result = run_in_child(
             measure_in_child,
             BenchmarkRequest(spec, work, candidates),
