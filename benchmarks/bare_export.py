@@ -1,17 +1,23 @@
 """What a person writes who has no onnxproof: the same stages by hand, in one process.
 
 Takes one JSON argument: factory, kwargs, weights, inputs, points, samples, at, rounds, threads.
-Prints one JSON line with the seconds of its benchmark.
+Times both ways, plainly and as the flow does; prints one JSON line with the seconds of each.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
+import random
+import resource
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +73,71 @@ def export(model: nn.Module, job: dict[str, Any], feed: Feed) -> onnx.ModelProto
     return graph
 
 
-def time_both(model: nn.Module, session: onnxruntime.InferenceSession, job: dict[str, Any]) -> None:
-    """PyTorch and ONNX Runtime in turn, as many rounds as the other contender takes."""
-    torch.set_num_threads(job["threads"])
+def session_of(
+    path: Path, threads: int, *, profile: str | None = None
+) -> onnxruntime.InferenceSession:
+    """On the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def time_plainly(model: nn.Module, path: Path, job: dict[str, Any]) -> None:
+    """PyTorch and ONNX Runtime in turn, as many rounds as the flow's contenders take."""
+    session = session_of(path, job["threads"])
     for sizes in job["at"]:
         feed = draw(job["inputs"], sizes, np.random.default_rng(0))
         for _ in range(job["rounds"]):
             run_torch(model, feed)
             session.run(None, feed)
+
+
+def time_likewise(model: nn.Module, path: Path, job: dict[str, Any]) -> None:
+    """What the flow's benchmark measures: anew six times, warm, alone and in turn, then inside."""
+    ratios = []
+    for sitting in range(6):
+        opened, session = copy.deepcopy(model), session_of(path, job["threads"])
+        for sizes in job["at"]:
+            feed = draw(job["inputs"], sizes, np.random.default_rng(0))
+            calls: list[Callable[[], object]] = [
+                lambda m=opened, f=feed: run_torch(m, f),  # type: ignore[misc]
+                lambda s=session, f=feed: s.run(None, f),  # type: ignore[misc]
+            ]
+            rounds = job["rounds"] // 6
+            for call in calls:
+                timed(call, 3 + rounds * 3 // 10)
+            order = list(calls)
+            taken: dict[int, list[float]] = {id(call): [] for call in calls}
+            for _ in range(rounds):
+                random.Random(sitting).shuffle(order)  # noqa: S311
+                for call in order:
+                    taken[id(call)] += timed(call, 1)
+            torch_ms, ours_ms = taken.values()
+            ratios += [statistics.median(np.divide(ours_ms, torch_ms))]
+    profiled = session_of(path, job["threads"], profile=str(path))
+    for _ in range(20):
+        profiled.run(None, feed)
+    json.loads(Path(profiled.end_profiling()).read_text())
+    subprocess.run([sys.executable, __file__, str(path), json.dumps(job)], check=True)
+
+
+def timed(call: Callable[[], object], times: int) -> list[float]:
+    """Seconds of each call."""
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def weigh(path: Path, job: dict[str, Any]) -> None:
+    """Peak memory of the model in a process of its own."""
+    feed = draw(job["inputs"], job["at"][0], np.random.default_rng(0))
+    session_of(path, job["threads"]).run(None, feed)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def log(graph: onnx.ModelProto, feed: Feed, answer: np.ndarray, name: str) -> None:
@@ -105,20 +168,24 @@ def main(job: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         onnx.save(graph, path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = job["threads"]
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = session_of(path, job["threads"])
         for sizes in job["points"]:
             for _ in range(job["samples"]):
                 feed = draw(job["inputs"], sizes, rng)
                 answer = run_torch(model, feed)
                 np.testing.assert_allclose(session.run(None, feed)[0], answer, 1e-4, 1e-4)
-        start = time.perf_counter()
-        time_both(model, session, job)
-        seconds = time.perf_counter() - start
+        torch.set_num_threads(job["threads"])
+        seconds = {}
+        for measured in (time_plainly, time_likewise):
+            start = time.perf_counter()
+            measured(model, path, job)
+            seconds[measured.__name__] = time.perf_counter() - start
     log(graph, feed, answer, job["name"])
-    print(json.dumps({"benchmark_seconds": seconds}))
+    print(json.dumps(seconds))
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    if len(sys.argv) == 3:
+        weigh(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    else:
+        main(json.loads(sys.argv[1]))

@@ -56,6 +56,16 @@ def test_a_loop_has_as_many_calls_as_asked_or_as_fit_and_one_at_least() -> None:
     assert len(loop(call, seconds=0.05)) > 100
 
 
+def test_the_calls_right_before_a_loop_are_part_of_it_and_of_its_budget() -> None:
+    turns: list[int] = []
+    (call,) = calls_of(turns, 1)
+    assert loop(call, seconds=9, calls=2, before_ms=[7.0])[0] == 7.0
+    assert len(turns) == 1
+    assert loop(call, seconds=9, calls=2, before_ms=[5.0, 6.0, 7.0]) == [6.0, 7.0]
+    assert loop(call, seconds=0.01, before_ms=[11.0]) == [11.0]
+    assert len(turns) == 1
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
 def test_the_garbage_collector_rests_meanwhile_and_is_as_it_was_afterwards(

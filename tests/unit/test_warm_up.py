@@ -24,6 +24,7 @@ def on_a_clock(monkeypatch: pytest.MonkeyPatch, milliseconds: Iterable[float]) -
 def test_a_long_call_that_is_steady_is_called_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
     found = warm_up(on_a_clock(monkeypatch, itertools.repeat(900.0)))
     assert (found.first_ms, found.calls, found.settled) == (900, 3, True)
+    assert found.last_ms == [900]
 
 
 def test_calls_go_on_until_they_get_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,10 @@ def measure(
             each.label: Stored(Path(work.path(each.model.path)), each.size_bytes)
             for each in candidates
         }
-        return memory_of(result, Course.of(spec), work, models)
+        start = time.monotonic()
+        weighed = memory_of(result, Course.of(spec), work, models)
+        seconds = result.seconds + time.monotonic() - start
+        return weighed.model_copy(update={"seconds": seconds})
 
 
 def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:

@@ -17,17 +17,24 @@ MAX_ROUNDS: Final = 10_000
 FEWEST_ROUNDS: Final = 2
 
 
-def loop(call: Callable[[], object], *, seconds: float, calls: int | None = None) -> list[float]:
+def loop(
+    call: Callable[[], object],
+    *,
+    seconds: float,
+    calls: int | None = None,
+    before_ms: Sequence[float] = (),
+) -> list[float]:
     """Milliseconds of each call in a loop that nobody else interrupts; one at least.
 
     Args:
         call: Warm already.
         seconds: After which no further call begins.
         calls: So many, instead of seconds.
+        before_ms: Of the loop too: the calls right before it.
     """
-    samples: list[float] = []
-    with _no_collection():
-        start = time.monotonic()
+    samples = list(before_ms[-calls:] if calls else before_ms)
+    with no_collection():
+        start = time.monotonic() - sum(samples) / 1e3
         while not samples or (
             len(samples) < calls
             if calls is not None
@@ -51,7 +58,7 @@ def take_samples(
     samples: list[list[float]] = [[] for _ in calls]
     order = list(range(len(calls)))
     shuffle = random.Random(seed).shuffle  # noqa: S311  # an order of turns is no secret
-    with _no_collection():
+    with no_collection():
         start = time.monotonic()
         for done in range(rounds or MAX_ROUNDS):
             if rounds is None and done >= FEWEST_ROUNDS and time.monotonic() - start > seconds:
@@ -63,8 +70,8 @@ def take_samples(
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """A collection inside one contender's turn would be counted as its own."""
+def no_collection() -> Iterator[None]:
+    """Collect garbage now, and not meanwhile: it would be counted as one contender's own."""
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from onnxproof.benchmark.contenders import Contender
-from onnxproof.benchmark.rounds import loop, take_samples
+from onnxproof.benchmark.rounds import loop, no_collection, take_samples
 from onnxproof.benchmark.timings import Timings
 from onnxproof.benchmark.warm_up import warm_up
 from onnxproof.dims import Dim
@@ -112,9 +112,14 @@ def _sit(
         looked.inputs_bytes = sum(array.nbytes for array in feed.values())
         rounds, share = _rounds(benchmark.samples, number, planned), benchmark.seconds / planned
         for contender, call in zip(contenders, calls, strict=True):
-            timings.warmed(contender, sizes, warm_up(call, again=number > 0))
-            seconds, count = LOOPS * share / len(calls), rounds and ceil(rounds * LOOPS)
-            timings.looped(contender, sizes, loop(call, seconds=seconds, calls=count))
+            with no_collection():
+                begun = warm_up(call, again=number > 0)
+                timings.warmed(contender, sizes, begun)
+                seconds, count = LOOPS * share / len(calls), rounds and ceil(rounds * LOOPS)
+                # A long call would pay for a loop of its own with every sitting.
+                before_ms = begun.last_ms if begun.settled else ()
+                looped = loop(call, seconds=seconds, calls=count, before_ms=before_ms)
+            timings.looped(contender, sizes, looped)
         wall, computed = time.perf_counter(), time.process_time()
         taken = take_samples(
             calls, seed=course.seed + number, seconds=(1 - LOOPS) * share, rounds=rounds

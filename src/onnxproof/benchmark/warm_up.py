@@ -22,6 +22,7 @@ class WarmUp(NamedTuple):
     """What the calls before showed."""
 
     first_ms: float  # the very first call
+    last_ms: list[float]  # each call of the last window: as good as those of a loop, if it settled
     calls: int
     settled: bool  # or still getting faster after LONGEST_SECONDS
 
@@ -42,8 +43,8 @@ def warm_up(call: Callable[[], object], *, again: bool = False) -> WarmUp:
         flat = flat + 1 if typical > best * (1 - GAIN) else 0
         best, length = min(best, typical), 2 * length
         if flat < SETTLED_WINDOWS and time.perf_counter() - start > LONGEST_SECONDS:
-            return WarmUp(first_ms, calls, settled=False)
-    return WarmUp(first_ms, calls, settled=True)
+            return WarmUp(first_ms, taken, calls, settled=False)
+    return WarmUp(first_ms, taken, calls, settled=True)
 
 
 def _window(call: Callable[[], object], seconds: float) -> list[float]:
