@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+POOL ?= onnxproof-cpu
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -39,11 +40,11 @@ up: $(INSTALLED) ## Start a Prefect and an MLflow server on loopback
 down: $(INSTALLED) ## Stop them
 	$(BIN)/python -m onnxproof.servers down
 
-deploy: $(INSTALLED) ## Create the work pool and the deployments on the running server
+deploy: $(INSTALLED) ## Create the work pools and the deployments on the running server
 	$(BIN)/python -m onnxproof.servers deploy
 
 worker: $(INSTALLED) ## Run what the deployments ask for, until Ctrl-C
-	$(BIN)/python -m onnxproof.servers worker
+	$(BIN)/python -m onnxproof.servers worker --pool $(POOL)
 
 bench: $(INSTALLED) ## Overhead, unchanged and import time, as ratios
 	$(BIN)/python -m benchmarks.import_time

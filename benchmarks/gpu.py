@@ -24,11 +24,11 @@ from typing import Any, Final
 
 from benchmarks.stopwatch import ROOT
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
-from onnxproof.elsewhere import check_elsewhere
 from onnxproof.export import ExportRequest, export_in_child
 from onnxproof.latency_report import latency_rows
 from onnxproof.load import LoadRequest, build_reference
 from onnxproof.markdown import table
+from onnxproof.provider_check import check_providers
 from onnxproof.records import Candidate, Loaded, ProviderCheck, Work
 from onnxproof.spec import Spec, parse_spec
 
@@ -92,7 +92,7 @@ def on_providers(model: str, provider: str) -> None:
         for name, options in SETTINGS.items():
             asked = spec_of(model, options, provider)
             print(f"\n**{name}**\n")
-            for found in check_elsewhere(asked, work, loaded, candidate, ()):
+            for found in check_providers(asked, work, loaded, candidate, ()):
                 show(found)
             measured = measure_in_child(BenchmarkRequest(asked, work, (candidate,)))
             rows = latency_rows(measured)
@@ -174,7 +174,7 @@ def show_half(spec: Spec, work: Work, loaded: Loaded, graph: Candidate, name: st
 
     for verdict in check_in_child(CheckRequest(spec, work, loaded, graph)).verdicts[5:]:
         print(f"- {name}: {verdict.name} {verdict.outcome}, {verdict.reason[:200]}")
-    for found in check_elsewhere(spec, work, loaded, graph, ()):
+    for found in check_providers(spec, work, loaded, graph, ()):
         show(found)
 
 

@@ -8,12 +8,11 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.publish import publish, publish_refusal
-from flows.watch import watched
+from flows.watch import is_deployed, watched
 from onnxproof.chain import Stages, run_chain
 from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.key import flow_version
@@ -29,6 +28,7 @@ from tasks.export import export
 from tasks.load import load
 from tasks.localise import localise
 from tasks.look_up import look_up
+from tasks.measure_elsewhere import measure_elsewhere
 from tasks.promote import promote
 from tasks.register import register
 from tasks.simplify import simplify
@@ -78,7 +78,7 @@ def export_model(
         overrides: Values of the spec to replace in this run, one an item, such as check.samples=8.
         force: Prove and register again although nothing has changed.
     """
-    deployed = _is_deployed()
+    deployed = is_deployed()
     settings = read_settings()
     apply_environment(settings)
     replaced = [*overrides, *_overrides(promotion, search)]
@@ -116,16 +116,11 @@ ORDER = Stages(
     benchmark=benchmark,
     conclude=concluded,
     register=register,
+    measure_elsewhere=measure_elsewhere,
     trial=trial,
     promote=promote,
 )
 """Tasks in the order of a run; export to benchmark for each candidate."""
-
-
-def _is_deployed() -> bool:
-    # prefect.runtime.deployment.id asks the server again, which takes 0.3 s.
-    context = FlowRunContext.get()
-    return bool(context and context.flow_run and context.flow_run.deployment_id)
 
 
 def _overrides(promotion: Promotion, search: Search) -> list[str]:

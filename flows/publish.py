@@ -7,7 +7,15 @@ import re
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from onnxproof.latency_report import latency_rows
-from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Registration
+from onnxproof.provider_report import render_measurement
+from onnxproof.records import (
+    ExportOutcome,
+    Ladder,
+    Loaded,
+    Proof,
+    Registration,
+    VersionMeasurement,
+)
 from onnxproof.report import (
     render_gates,
     render_proof,
@@ -40,6 +48,16 @@ def _publish_proof(proof: Proof, registration: Registration) -> None:
         key=_key("benchmark", proof.name),
         description=f"Latencies of {proof.name} version {registration.version} and of PyTorch.",
     )
+
+
+def publish_measurement(registration: Registration, found: VersionMeasurement) -> None:
+    """What a version did on the machine of this run."""
+    create_markdown_artifact(
+        render_measurement(registration, found),
+        key=_key("measured", registration.name),
+        description=f"{registration.name} version {registration.version} on this machine.",
+    )
+    _link(registration)
 
 
 def publish_refusal(name: str, loaded: Loaded, ladder: Ladder) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 
 from onnxproof.progress import Step, listen
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN: Final = 2.0
 """Each update is a request to the server; a stage counts a hundred steps a second."""
+
+
+def is_deployed() -> bool:
+    """Whether a deployment started this run: somebody looks at its page, and anybody may be it."""
+    # prefect.runtime.deployment.id asks the server again, which takes 0.3 s.
+    context = FlowRunContext.get()
+    return bool(context and context.flow_run and context.flow_run.deployment_id)
 
 
 @contextmanager

@@ -1,28 +1,41 @@
-"""One benchmark at a time on a device, in a whole fleet.
+"""What a fleet of machines shares: one benchmark at a time on a device, and each other's devices.
 
 The lock of the host (``onnxproof.benchmark.exclusive``) is a file, and containers of one host have
 no file in common. So where a Prefect server is configured, a benchmark holds a slot of a global
 concurrency limit too, which is named after host and device.
+
+A provider of another machine is measured by a deployment of ``measure-version`` on that machine's
+pool. What it found comes back by way of MLflow, the one store that both have.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from onnxproof.errors import BenchmarkError, one_line
+from onnxproof.measure_version import measure_elsewhere, not_measured
 from onnxproof.progress import say
+from onnxproof.records import MeasuredElsewhere, Registration
 from onnxproof.runtime import device_of
 from onnxproof.settings import read_settings
-from onnxproof.spec import Provider
+from onnxproof.spec import Elsewhere, Gates, Provider
+from onnxproof.tracking import read_measurement
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun, State
 
 HOST: Final = "ONNXPROOF_HOST"
 """The host's name, where a container has one of its own (Kubernetes: ``spec.nodeName``)."""
 LEASE_SECONDS: Final = 60
 """After which a process that was killed has no slot any more; the shortest that Prefect takes."""
+POLL_SECONDS: Final = 2.0
 
 
 def slots(providers: Iterable[Provider]) -> list[str]:
@@ -77,3 +90,76 @@ def _make(names: Iterable[str]) -> None:
                 client.read_global_concurrency_limit_by_name(name)
             except ObjectNotFound:
                 client.upsert_global_concurrency_limit_by_name(name, limit=1)
+
+
+def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> MeasuredElsewhere:
+    """Have the deployment measure a version, and fetch what it logged.
+
+    Raises:
+        BenchmarkError: A required provider was not measured.
+        ServerUnreachable: MLflow does not answer.
+    """
+    if read_settings().prefect_api_url is None:
+        return measure_elsewhere(asked, registration, gates)
+    try:
+        run = _run_there(asked, registration, gates)
+    except Exception as error:  # Prefect's own, or of what it talks through
+        reason = f"Prefect did not start it ({one_line(error, 300)}); `make deploy` makes ours"
+        return not_measured(asked, reason)
+    state = run.state
+    if state is None or not state.is_final():
+        reason = (
+            f"it was {state.name if state else 'unknown'} after {asked.seconds:g} s and is "
+            "cancelled; look whether a worker of its pool runs there, or give it more seconds"
+        )
+        return not_measured(asked, reason)
+    if not state.is_completed():
+        told = " ".join((state.message or "").split())[:600]
+        return not_measured(asked, f"its run {run.name} ended as {state.name}: {told}")
+    with tempfile.TemporaryDirectory(prefix="onnxproof-") as folder:
+        found = read_measurement(registration, str(run.id), Path(folder))
+    wrong = [each for each in found.checks if each.verdict.outcome == "failed"]
+    return MeasuredElsewhere(
+        deployment=asked.deployment,
+        outcome="failed" if wrong else "passed",
+        reason="; ".join(each.verdict.reason for each in found.checks),
+        measurement=found,
+    )
+
+
+def _run_there(asked: Elsewhere, registration: Registration, gates: Gates) -> FlowRun:
+    """The run, ended or with no time left; one that nobody waits for any more is cancelled."""
+    from prefect import get_client
+    from prefect.deployments import run_deployment
+
+    parameters = {
+        "model": registration.model_uri,
+        "providers": [each.model_dump(mode="json") for each in asked.providers],
+        "gates": gates.model_dump(mode="json"),
+    }
+    run = cast("FlowRun", run_deployment(asked.deployment, parameters=parameters, timeout=0))
+    with get_client(sync_client=True) as client:
+        start = time.monotonic()
+        try:
+            while not _ended(run) and time.monotonic() - start < asked.seconds:
+                name = run.state.name if run.state else "unknown"
+                say("measure elsewhere", f"{asked.deployment}: {run.name} is {name}")
+                time.sleep(POLL_SECONDS)
+                run = client.read_flow_run(run.id)
+        finally:
+            if not _ended(run):
+                client.set_flow_run_state(run.id, _cancelled(run), force=True)
+    return run
+
+
+def _ended(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_final()
+
+
+def _cancelled(run: FlowRun) -> State[Any]:
+    """Of a run that a worker has, what makes it end it."""
+    from prefect.states import Cancelled, Cancelling
+
+    if run.state is not None and (run.state.is_running() or run.state.is_pending()):
+        return Cancelling()
+    return Cancelled()

@@ -7,7 +7,7 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.records import Registration, Trial, Work
+from onnxproof.records import MeasuredElsewhere, Registration, Trial, Work
 from onnxproof.spec import Spec
 from onnxproof.trial import hold_trial
 from tasks.fleet import alone_in_the_fleet
@@ -23,8 +23,14 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def trial(spec: Spec, work: Work, registration: Registration) -> Trial:
+def trial(
+    spec: Spec, work: Work, registration: Registration, elsewhere: tuple[MeasuredElsewhere, ...]
+) -> Trial:
     """What the gates of a promotion say; a gate that failed is a result, not a failed task."""
     return hold_trial(
-        spec, work, registration, alone=partial(alone_in_the_fleet, spec.benchmark.providers)
+        spec,
+        work,
+        registration,
+        elsewhere,
+        alone=partial(alone_in_the_fleet, spec.benchmark.providers),
     )

@@ -26,18 +26,27 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, ValidationError
 
 from flows.export_model import export_model
-from onnxproof.deploy import POOL, POOL_TEMPLATE, needed_variables
+from flows.measure_version import measure_version
+from onnxproof.deploy import POOL_TEMPLATE, POOLS, needed_variables
 from onnxproof.workspace import catalog_names, resolve_spec
 
 ROOT = Path(__file__).parents[1]
 CATALOG = ROOT / "deployments" / "catalog"
 TEXT = (ROOT / "prefect.yaml").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = yaml.safe_load(TEXT)
+FLOWS: dict[str, Flow[..., Any]] = {
+    "flows.export_model.export_model": export_model,
+    "flows.measure_version.measure_version": measure_version,
+}
 SET_BY_DEPLOY = {"MLFLOW_TRACKING_URI", "ONNXPROOF_ROOT", "ONNXPROOF_VERSION"}
 
 
 def each_deployment() -> list[Any]:
     return [pytest.param(each, id=each["name"]) for each in PROJECT["deployments"]]
+
+
+def each_export() -> list[Any]:
+    return [each for each in each_deployment() if "export_model" in each.values[0]["entrypoint"]]
 
 
 def each_schedule() -> list[Any]:
@@ -93,42 +102,48 @@ def test_a_misspelt_key_is_found() -> None:
 def test_deployments_have_names_of_their_own() -> None:
     names = [each["name"] for each in PROJECT["deployments"]]
     assert len(set(names)) == len(names)
-    assert {"on-demand", "nightly"} <= set(names)
+    assert {"on-demand", "nightly", "gpu"} <= set(names)
 
 
 @pytest.mark.parametrize("deployment", each_deployment())
 def test_the_entrypoint_is_the_flow_as_the_package_imports_it(deployment: dict[str, Any]) -> None:
     flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
     # A path would give a second flow, of a module that only Prefect can import.
-    assert flow is export_model
+    assert flow is FLOWS[deployment["entrypoint"]]
 
 
 @pytest.mark.parametrize("deployment", each_deployment())
 def test_parameters_fit_the_flow(deployment: dict[str, Any]) -> None:
-    schema = parameter_schema(export_model).model_dump_for_openapi()
-    parameters = deployment["parameters"]
+    flow = FLOWS[deployment["entrypoint"]]
+    schema = parameter_schema(flow).model_dump_for_openapi()
+    asked = {"model": "models:/digits-cnn/1"} if flow is measure_version else {}
+    parameters = {**asked, **deployment["parameters"]}
     assert deployment["enforce_parameter_schema"] is True
     assert set(parameters) <= set(schema["properties"])  # the server takes unknown ones
     assert validate(parameters, schema) == []
-    export_model.validate_parameters(parameters)
+    flow.validate_parameters(parameters)
 
 
-@pytest.mark.parametrize("deployment", each_deployment())
+@pytest.mark.parametrize("deployment", each_export())
 def test_the_model_is_in_the_catalog(deployment: dict[str, Any]) -> None:
     assert deployment["parameters"]["model"] in catalog_names(CATALOG)
 
 
-@pytest.mark.parametrize("deployment", each_deployment())
+@pytest.mark.parametrize("deployment", each_export())
 def test_the_model_may_be_loaded(deployment: dict[str, Any]) -> None:
     spec, _ = resolve_spec(deployment["parameters"]["model"], (), CATALOG, only_catalog=True)
     allowed = deployment["work_pool"]["job_variables"]["env"]["ONNXPROOF_ALLOW"].split(",")
     assert spec.source.place.partition(":")[0].partition(".")[0] in allowed
 
 
-def test_the_form_explains_every_parameter_and_names_only_models_there_are() -> None:
-    properties = parameter_schema(export_model).properties
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda each: each.name)
+def test_the_form_explains_every_parameter(flow: Flow[..., Any]) -> None:
+    properties = parameter_schema(flow).properties
     assert [name for name, each in properties.items() if not each.get("description")] == []
-    text = properties["model"]["description"]
+
+
+def test_the_form_names_the_models_there_are() -> None:
+    text = parameter_schema(export_model).properties["model"]["description"]
     assert all(name in text for name in catalog_names(CATALOG))
 
 
@@ -161,7 +176,7 @@ def test_a_second_run_waits_or_is_cancelled(deployment: dict[str, Any]) -> None:
 def test_the_work_pool_takes_the_job_variables(
     deployment: dict[str, Any], pool: dict[str, Any]
 ) -> None:
-    assert deployment["work_pool"]["name"] == POOL
+    assert deployment["work_pool"]["name"] in POOLS
     assert set(deployment["work_pool"]["job_variables"]) <= set(pool["variables"]["properties"])
     assert "env" in pool["job_configuration"]
 

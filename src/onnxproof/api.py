@@ -210,6 +210,7 @@ def plain_stages() -> Stages:
     from onnxproof.export import export_onnx
     from onnxproof.load import load_source
     from onnxproof.localise import localise
+    from onnxproof.measure_version import measure_elsewhere
     from onnxproof.proof import conclude
     from onnxproof.simplify import simplify
     from onnxproof.tracking import find_version, promote, register
@@ -225,6 +226,7 @@ def plain_stages() -> Stages:
         benchmark=measure,
         conclude=conclude,
         register=register,
+        measure_elsewhere=measure_elsewhere,
         trial=hold_trial,
         promote=promote,
     )

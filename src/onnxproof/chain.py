@@ -19,13 +19,14 @@ from onnxproof.records import (
     ExportOutcome,
     Ladder,
     Loaded,
+    MeasuredElsewhere,
     Proof,
     Registration,
     Simplifier,
     Trial,
     Work,
 )
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Elsewhere, Gates, Spec, Strategy
 from onnxproof.tracking import import_ahead
 from onnxproof.workspace import discard_work
 
@@ -43,7 +44,8 @@ class Stages:
     benchmark: Callable[[Spec, Work, tuple[Candidate, ...]], BenchmarkResult]
     conclude: Callable[[Spec, Work, str, Loaded, Ladder], Proof]
     register: Callable[[Proof, Path], Registration]
-    trial: Callable[[Spec, Work, Registration], Trial]
+    measure_elsewhere: Callable[[Elsewhere, Registration, Gates], MeasuredElsewhere]
+    trial: Callable[[Spec, Work, Registration, tuple[MeasuredElsewhere, ...]], Trial]
     promote: Callable[[Registration, Literal["auto", "never"], Trial | None], Registration]
 
 
@@ -112,7 +114,7 @@ def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
     this machine has and no registry, since MLflow was away at its end, is registered now.
     """
     if (found := stages.look_up(plan.spec.name, key)) is not None:
-        registration, trial = _promoted(plan, stages, found)
+        registration, trial = _promoted(plan, stages, found, new=False)
         return outcome.tried(outcome.unchanged(key, registration, plan.settings.home), trial)
     if (local := find_local(plan.settings.home, plan.spec.name, key)) is not None:
         folder, proof = local
@@ -122,20 +124,28 @@ def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
 
 
 def _registered(plan: Plan, stages: Stages, proof: Proof, folder: Path) -> ExportOutcome:
-    registration, trial = _promoted(plan, stages, stages.register(proof, folder))
+    registration, trial = _promoted(plan, stages, stages.register(proof, folder), new=True)
     return outcome.tried(outcome.proven(proof, registration, folder), trial)
 
 
 def _promoted(
-    plan: Plan, stages: Stages, registration: Registration
+    plan: Plan, stages: Stages, registration: Registration, *, new: bool
 ) -> tuple[Registration, Trial | None]:
     """The version with the aliases that it is due, and what decided on ``champion``.
 
     A proven version that a gate refuses stays ``challenger``; the next run with the same key asks
-    the gates again, as the spec has them then, beside the champion of that day.
+    the gates again, as the spec has them then, beside the champion of that day. Other machines
+    measure it before that: each time, and once where it is never to be promoted.
     """
-    if plan.spec.promote == "never" or "champion" in registration.aliases:
-        return stages.promote(registration, plan.spec.promote, None), None
+    spec = plan.spec
+    if "champion" in registration.aliases or (spec.promote == "never" and not new):
+        return stages.promote(registration, spec.promote, None), None
+    elsewhere = tuple(
+        stages.measure_elsewhere(each, registration, spec.gates)
+        for each in spec.benchmark.elsewhere
+    )
+    if spec.promote == "never":
+        return stages.promote(registration, "never", None), None
     with plan.scratch() as work:
-        trial = stages.trial(plan.spec, work, registration)
+        trial = stages.trial(spec, work, registration, elsewhere)
     return stages.promote(registration, "never" if trial.against else "auto", trial), trial

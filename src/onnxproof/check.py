@@ -192,10 +192,10 @@ class _Checker:
                 yield check_overflow(self.spec, self.work, session, self.loaded.reference)
 
     def _elsewhere(self) -> tuple[ProviderCheck, ...]:
-        from onnxproof.elsewhere import check_elsewhere
+        from onnxproof.provider_check import check_providers
 
         libraries = find_libraries(self.spec.export.needs, self.work)
-        return check_elsewhere(self.spec, self.work, self.loaded, self.candidate, libraries)
+        return check_providers(self.spec, self.work, self.loaded, self.candidate, libraries)
 
     def _kernels(self, session: Session) -> dict[str, int]:
         """Of the cheapest sample; a run that fails has none, and parity will say why."""

@@ -18,7 +18,7 @@ from onnxproof.key import flow_version
 from onnxproof.settings import Settings, apply_environment, is_http, require_servers, shown_url
 
 PROJECT: Final = "prefect.yaml"
-POOL: Final = "onnxproof-cpu"
+POOLS: Final = ("onnxproof-cpu", "onnxproof-gpu")
 POOL_TEMPLATE: Final = "deployments/work-pool.cpu.json"
 _VARIABLE: Final = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 _DEPLOYED: Final = re.compile(r"Deployment '([^']+)' successfully")
@@ -34,28 +34,34 @@ def deploy(settings: Settings) -> None:
     """
     _prepare(settings)
     typer.echo(f"deploying {os.environ['ONNXPROOF_VERSION']} to {_shown(settings)}")
-    if _prefect("work-pool", "inspect", POOL).returncode:
-        template = ["--base-job-template", POOL_TEMPLATE]
-        _asked("work-pool", "create", POOL, "--type", "process", *template)
-        typer.echo(f"work pool {POOL} made from {POOL_TEMPLATE}")
+    for pool in POOLS:
+        if _prefect("work-pool", "inspect", pool).returncode:
+            template = ["--base-job-template", POOL_TEMPLATE]
+            _asked("work-pool", "create", pool, "--type", "process", *template)
+            typer.echo(f"work pool {pool} made from {POOL_TEMPLATE}")
     printed = _asked("deploy", "--all")
     for name, url in zip_longest(_DEPLOYED.findall(printed), _ADDRESS.findall(printed)):
         typer.echo(f"{name}: {url or 'deployed'}")
-    typer.echo("`make worker` starts a worker that runs them")
+    typer.echo(
+        f"`make worker` starts a worker of {POOLS[0]}; `make worker POOL={POOLS[1]}`, on a machine "
+        f"with a GPU, one of {POOLS[1]}"
+    )
 
 
-def become_worker(settings: Settings) -> NoReturn:
+def become_worker(settings: Settings, pool: str) -> NoReturn:
     """Turn this process into a worker of the pool.
 
     Raises:
-        BadInput: This is no checkout, or a variable is not set.
+        BadInput: This is no checkout, a variable is not set, or there is no such pool.
         ServerUnreachable: There is no Prefect server, or one of the servers does not answer.
     """
+    if pool not in POOLS:
+        raise BadInput(f"there is no pool {pool}; {PROJECT} has {' and '.join(POOLS)}")
     _prepare(settings)
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool]
     # Prefect would make a missing pool itself, without our template.
     command += ["--no-create-pool-if-not-found", "--install-policy", "never"]
-    typer.echo(f"worker of {POOL} on {_shown(settings)}; Ctrl-C ends it")
+    typer.echo(f"worker of {pool} on {_shown(settings)}; Ctrl-C ends it")
     sys.stdout.flush()
     # Prefect's worker answers SIGTERM with a SIGINT to itself, which a shell's `&` makes it ignore.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

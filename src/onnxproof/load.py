@@ -75,7 +75,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     began = time.monotonic()
     reference = writer.write(metric)
     seconds = time.monotonic() - began
-    rounding = measure_rounding(source, work, reference, _precisions(spec), seconds)
+    rounding = measure_rounding(source, work, reference, precisions(spec), seconds)
     habits = watch(source)
     state.write(work)
     parameters = sum(each.numel() for each in source.module.parameters())
@@ -94,9 +94,11 @@ def build_reference(request: LoadRequest) -> Loaded:
     )
 
 
-def _precisions(spec: Spec) -> list[Precision]:
-    """Below float32, that the providers' products may round to."""
+def precisions(spec: Spec) -> list[Precision]:
+    """Below float32, that the providers' products may round to, those of other machines too."""
     from onnxproof.runtime import precision_of
 
-    found = {precision_of(each.name, each.options) for each in spec.benchmark.providers}
+    others = (each for there in spec.benchmark.elsewhere for each in there.providers)
+    providers = (*spec.benchmark.providers, *others)
+    found = {precision_of(each.name, each.options) for each in providers}
     return sorted(found - {"float32"})

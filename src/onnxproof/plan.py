@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from onnxproof.records import Loaded, Proof, Work
 from onnxproof.settings import Settings
 from onnxproof.spec import Spec, override, parse_spec
 from onnxproof.tracking import pin
-from onnxproof.workspace import discard_work, open_work, resolve_spec
+from onnxproof.workspace import discard_work, open_work, resolve_spec, scratch_work
 
 SLOW_TO_IMPORT: Final = ("transformers",)
 """Known to start no thread; a package that hangs must do so in a child, which can be killed."""
@@ -54,18 +53,9 @@ class Plan:
             discard_work(work)
             raise
 
-    @contextmanager
-    def scratch(self) -> Iterator[Work]:
+    def scratch(self) -> AbstractContextManager[Work]:
         """A folder for what is done to a version that is registered already; it goes away."""
-        with tempfile.TemporaryDirectory(prefix="onnxproof-trial-") as folder:
-            Path(folder, "logs").mkdir()
-            yield Work(
-                folder=folder,
-                roots=self.roots,
-                allow=self.settings.allow,
-                metadata={},
-                local_code=self.local_code,
-            )
+        return scratch_work(self.settings.allow, local_code=self.local_code, roots=self.roots)
 
     def key_of(self, loaded: Loaded) -> str:
         """The proof key, now that the weights are known.

@@ -1,13 +1,20 @@
-"""What was found on execution providers besides the CPU's, for people."""
+"""What was found on execution providers besides the CPU's, and on other machines, for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from onnxproof.latency_report import bench_sections
 from onnxproof.markdown import join, table
 from onnxproof.parity_table import parity_table
-from onnxproof.records import Placement, ProviderCheck
+from onnxproof.records import (
+    GateVerdict,
+    Placement,
+    ProviderCheck,
+    Registration,
+    VersionMeasurement,
+)
 
 MOST_NODES: Final = 12
 
@@ -26,6 +33,30 @@ def provider_sections(providers: Sequence[ProviderCheck]) -> list[str]:
         parts += [parity_table(each.parity)] if each.parity else []
         parts += [placement_line(each.placement)] if each.placement else []
     return [join(*parts)]
+
+
+def render_measurement(registration: Registration, found: VersionMeasurement) -> str:
+    """A version on the providers of one machine: gates, parity, latency, where time goes."""
+    beside = f", beside the champion, version {found.champion}" if found.champion else ""
+    return join(
+        f"# {registration.name} version {registration.version}, measured{beside}",
+        gate_table(found.gates) if found.gates else "",
+        *provider_sections(found.checks),
+        *(join(f"## {head}", text) for head, text in bench_sections(found.benchmark)),
+    )
+
+
+def gate_table(gates: Sequence[GateVerdict]) -> str:
+    """Each gate with its number; reasons below the table, where they wrap."""
+    rows = [(each.name, each.outcome, _short(each.value), _short(each.threshold)) for each in gates]
+    return join(
+        table(("gate", "outcome", "value", "threshold"), rows),
+        "\n".join(f"- **{each.name}** {each.outcome}: {each.reason}" for each in gates),
+    )
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def placement_line(placement: Placement) -> str:

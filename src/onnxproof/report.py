@@ -11,7 +11,7 @@ from onnxproof.latency_report import latencies, more_sections
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
 from onnxproof.parity_table import noise_line, parity_table
-from onnxproof.provider_report import provider_sections
+from onnxproof.provider_report import gate_table, provider_sections
 from onnxproof.records import (
     Attempt,
     CheckResult,
@@ -93,16 +93,10 @@ def render_unchanged(registration: Registration) -> str:
 def render_gates(registration: Registration, gates: Sequence[GateVerdict]) -> str:
     """What each gate of the promotion said; reasons below the table, where they wrap."""
     aliases = ", ".join(f"`{alias}`" for alias in registration.aliases) or "none"
-    rows = [(each.name, each.outcome, _short(each.value), _short(each.threshold)) for each in gates]
     return join(
         f"# {registration.name} version {registration.version}: aliases {aliases}",
-        table(("gate", "outcome", "value", "threshold"), rows),
-        "\n".join(f"- **{each.name}** {each.outcome}: {each.reason}" for each in gates),
+        gate_table(gates),
     )
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
 
 
 def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:

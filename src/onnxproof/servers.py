@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -83,16 +83,18 @@ def status() -> None:
 
 @app.command()
 def deploy() -> None:
-    """Create the work pool and the deployments; again is fine."""
+    """Create the work pools and the deployments; again is fine."""
     with _told():
         deployment.deploy(read_settings())
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    pool: Annotated[str, typer.Option(help="Whose runs it takes.")] = deployment.POOLS[0],
+) -> None:
     """Run what the deployments ask for, until Ctrl-C."""
     with _told():
-        deployment.become_worker(read_settings())
+        deployment.become_worker(read_settings(), pool)
 
 
 def _up(settings: Settings) -> None:

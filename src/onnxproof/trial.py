@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from onnxproof.errors import BadInput, RegisterError, TrialError
 from onnxproof.gates import Measured, judge
 from onnxproof.plan import find_local
 from onnxproof.progress import say
-from onnxproof.records import Proof, Registration, Trial, Work
+from onnxproof.records import GateVerdict, MeasuredElsewhere, Proof, Registration, Trial, Work
 from onnxproof.settings import read_settings
 from onnxproof.spec import Spec
 from onnxproof.tracking import describe, download, find_champion
@@ -29,18 +29,51 @@ class Entrant(NamedTuple):
     folder: Path
     proof: Proof
 
+    @property
+    def model(self) -> Path:
+        """Its ONNX file."""
+        return self.folder / self.proof.chosen.model.path
+
+
+class Match(NamedTuple):
+    """A registered version, and who holds the alias that it may get."""
+
+    challenger: Entrant
+    opponent: Registration | None
+    champion: Entrant | None  # None where its files cannot be run
+    why_not: str  # of a champion that the version cannot be timed beside
+    broken: bool  # whether that is a fault, and not the way things are
+
+    @property
+    def same_file(self) -> bool:
+        """Whether both are one file, so that there is nothing to time."""
+        return self.champion is not None and _files(self.challenger) == _files(self.champion)
+
+    @property
+    def rival(self) -> Entrant | None:
+        """The champion, where the two can be timed and differ."""
+        return None if self.why_not or self.same_file else self.champion
+
+    @property
+    def entrants(self) -> dict[str, Entrant]:
+        """Who is timed, the version first, by what they are called then."""
+        found = [each for each in (self.challenger, self.rival) if each is not None]
+        return {f"version {each.version}": each for each in found}
+
 
 def hold_trial(
     spec: Spec,
     work: Work,
     registration: Registration,
+    elsewhere: tuple[MeasuredElsewhere, ...] = (),
     *,
     alone: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Trial:
     """What the gates of ``spec`` say of a registered version beside today's champion.
 
     The rest of the spec is the version's own, so that the same numbers come out of a later trial;
-    nothing is run where no gate asks for it. What is run is run inside of ``alone``.
+    nothing is run where no gate asks for it. What is run is run inside of ``alone``. What other
+    machines found, ``elsewhere``, has verdicts of its own.
 
     Raises:
         TrialError: The two could not be run.
@@ -49,35 +82,57 @@ def hold_trial(
     """
     start = time.monotonic()
     say("trial", f"gates of {registration.name} version {registration.version}")
+    match, duel = find_match(spec, work, registration), None
+    if match.rival is not None or spec.gates.max_p99_ms is not None:
+        with alone():
+            duel = fight_in_child(spec, work, match)
+    return Trial(
+        challenger=registration.version,
+        champion=match.opponent.version if match.opponent else "",
+        gates=(*verdicts(spec, match, duel), *verdicts_of(elsewhere)),
+        latencies=duel.result.latencies if duel else (),
+        ratios=duel.result.ratios if duel else (),
+        sittings=duel.sittings if duel else 0,
+        elsewhere=elsewhere,
+        seconds=time.monotonic() - start,
+        inconclusive=spec.gates.inconclusive,
+    )
+
+
+def find_match(spec: Spec, work: Work, registration: Registration) -> Match:
+    """The version and today's champion, with the files of both below ``work`` where need be.
+
+    Raises:
+        RegisterError: The version's own files are not those of its proof.
+        ServerUnreachable: MLflow does not answer.
+    """
     challenger = _entrant(registration, work)
     opponent = find_champion(registration)
-    champion, why, broken = _opponent(opponent, work)
-    same = champion is not None and _files(challenger) == _files(champion)
+    champion, why_not, broken = _opponent(opponent, work)
     if champion is not None:
-        why = _incomparable(challenger.proof, champion.proof, spec)
-    duel = None
-    rival = champion if champion is not None and not why and not same else None
-    if rival is not None or spec.gates.max_p99_ms is not None:
-        with alone():
-            duel = _duel(spec, work, challenger, rival)
+        why_not = _incomparable(challenger.proof, champion.proof, spec)
+    return Match(challenger, opponent, champion, why_not, broken)
+
+
+def verdicts(spec: Spec, match: Match, duel: Duel | None) -> tuple[GateVerdict, ...]:
+    """Every gate of ``spec``, over what was timed."""
     measured = Measured(
         ratios=duel.result.ratios if duel else (),
         samples_ms=duel.samples_ms if duel else {},
         suspicions=duel.result.suspicions if duel else (),
-        why_not=why,
-        broken=broken,
-        same_file=same,
+        why_not=match.why_not,
+        broken=match.broken,
+        same_file=match.same_file,
     )
-    return Trial(
-        challenger=registration.version,
-        champion=opponent.version if opponent else "",
-        gates=judge(spec.gates, challenger.proof, champion.proof if champion else None, measured),
-        latencies=duel.result.latencies if duel else (),
-        ratios=measured.ratios,
-        sittings=duel.sittings if duel else 0,
-        seconds=time.monotonic() - start,
-        inconclusive=spec.gates.inconclusive,
-    )
+    champion = match.champion.proof if match.champion else None
+    return judge(spec.gates, match.challenger.proof, champion, measured)
+
+
+def verdicts_of(elsewhere: Iterable[MeasuredElsewhere]) -> Iterator[GateVerdict]:
+    """Those of other machines, each with the deployment in its name."""
+    for each in elsewhere:
+        for gate in each.measurement.gates if each.measurement else ():
+            yield gate.model_copy(update={"name": f"{gate.name} on {each.deployment}"})
 
 
 def _entrant(registration: Registration, work: Work) -> Entrant:
@@ -127,14 +182,19 @@ def _incomparable(challenger: Proof, champion: Proof, spec: Spec) -> str:
     return ""
 
 
-def _duel(spec: Spec, work: Work, challenger: Entrant, champion: Entrant | None) -> Duel:
-    entrants = [each for each in (challenger, champion) if each is not None]
-    models = {f"version {each.version}": each.folder / "model.onnx" for each in entrants}
+def fight_in_child(spec: Spec, work: Work, match: Match, *, profiled: bool = False) -> Duel:
+    """Time the version beside its rival, or by itself where it has none.
+
+    Raises:
+        TrialError: They could not be run.
+    """
+    models = {label: each.model for label, each in match.entrants.items()}
     prepare_children()
+    course = Course.of(spec)
     with alone_on_this_machine(lambda: say("trial", "wait for another benchmark to end")):
         return run_in_child(
             fight,
-            DuelRequest(Course.of(spec), work, models, spec.gates, spec.export.needs),
+            DuelRequest(course, work, models, spec.gates, spec.export.needs, profiled),
             failed=TrialError,
             limits=spec.limits,
             log=Path(work.path("logs", "trial.log")),

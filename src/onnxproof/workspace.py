@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -111,6 +112,28 @@ def open_work(
         metadata=dict(metadata),
         local_code=local_code,
     )
+
+
+@contextlib.contextmanager
+def scratch_work(
+    allow: tuple[str, ...], *, local_code: bool, roots: tuple[str, ...] | None = None
+) -> Iterator[Work]:
+    """A folder for what is done to a version that is registered already; it goes away.
+
+    Args:
+        allow: Packages that may be imported.
+        local_code: Modules below the roots may be imported too.
+        roots: The current folder if left out.
+    """
+    with tempfile.TemporaryDirectory(prefix="onnxproof-") as folder:
+        Path(folder, "logs").mkdir()
+        yield Work(
+            folder=folder,
+            roots=roots or (str(Path.cwd()),),
+            allow=allow,
+            metadata={},
+            local_code=local_code,
+        )
 
 
 def discard_work(work: Work) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
-from onnxproof.elsewhere import check_elsewhere
+from onnxproof.provider_check import check_providers
 from onnxproof.runtime import Profiling, open_session
 from tests.unit import making
 from tests.unit.builders import spec_of, work_in
@@ -74,7 +74,7 @@ def test_a_model_is_held_on_cuda_to_what_tf32_does_to_it(tmp_path: Path) -> None
     (rounding,) = loaded.reference.rounding
     assert rounding.precision == "tf32"
     candidate = making.export(spec, work, loaded, "trace")
-    (found,) = check_elsewhere(spec, work, loaded, candidate, ())
+    (found,) = check_providers(spec, work, loaded, candidate, ())
     assert found.verdict.outcome == "passed", found.verdict.reason
     assert [each.basis for each in found.parity] == ["rounding"]
 

@@ -55,7 +55,13 @@ from onnxproof.records.reference import (
     Rounding,
     TensorRecord,
 )
-from onnxproof.records.trial import GateOutcome, GateVerdict, Trial
+from onnxproof.records.trial import (
+    GateOutcome,
+    GateVerdict,
+    MeasuredElsewhere,
+    Trial,
+    VersionMeasurement,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -78,6 +84,7 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "Loaded",
+    "MeasuredElsewhere",
     "Metric",
     "ModuleTime",
     "Noise",
@@ -104,6 +111,7 @@ __all__ = [
     "Throughput",
     "Trial",
     "Verdict",
+    "VersionMeasurement",
     "Versions",
     "Work",
     "label_of",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from onnxproof.records.base import Difference, Record
-from onnxproof.records.benchmark import Latency, Ratio
+from onnxproof.records.base import Difference, Outcome, Record
+from onnxproof.records.benchmark import BenchmarkResult, Latency, Ratio
+from onnxproof.records.provider import ProviderCheck
 
 GateOutcome = Literal["passed", "failed", "inconclusive", "not_applicable"]
 
@@ -20,6 +21,27 @@ class GateVerdict(Record):
     reason: str
 
 
+class VersionMeasurement(Record):
+    """A registered version on providers of one machine, in turn with the champion of that hour."""
+
+    model_uri: str
+    champion: str = ""  # version; empty where there is no other
+    checks: tuple[ProviderCheck, ...]  # parity on each provider, held to its own tolerance
+    benchmark: BenchmarkResult  # contenders "version 2", "version 1"
+    gates: tuple[GateVerdict, ...] = ()  # those that look at what was found there
+    sittings: int = 0
+    seconds: float = 0.0
+
+
+class MeasuredElsewhere(Record):
+    """What became of one entry of ``benchmark.elsewhere``."""
+
+    deployment: str
+    outcome: Outcome  # "skipped" where nothing was measured
+    reason: str = ""
+    measurement: VersionMeasurement | None = None
+
+
 class Trial(Record):
     """Challenger and champion, both from the registry, timed in turn in the same rounds."""
 
@@ -29,6 +51,7 @@ class Trial(Record):
     latencies: tuple[Latency, ...] = ()  # contenders "version 2", "version 1"
     ratios: tuple[Ratio, ...] = ()  # of the challenger over the champion, one a provider
     sittings: int = 0  # each opens everything anew
+    elsewhere: tuple[MeasuredElsewhere, ...] = ()  # by other machines, before this
     seconds: float = 0.0
     inconclusive: Literal["refuse", "pass"] = "refuse"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxproof.spec.benchmark import BenchmarkSpec, Provider, ThroughputSpec
+from onnxproof.spec.benchmark import BenchmarkSpec, Elsewhere, Provider, ThroughputSpec
 from onnxproof.spec.reading import override, parse_spec, read_spec
 from onnxproof.spec.schema import (
     Check,
@@ -21,6 +21,7 @@ __all__ = [
     "BenchmarkSpec",
     "Check",
     "Dataset",
+    "Elsewhere",
     "Export",
     "Gates",
     "Limits",

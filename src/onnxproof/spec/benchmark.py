@@ -28,6 +28,23 @@ class Provider(Section):
     )
 
 
+class Elsewhere(Section):
+    """Providers of another machine, where a deployment of the flow measure-version waits."""
+
+    deployment: str = Field(
+        pattern=r"^measure-version/[\w.-]+$", description="As Prefect has it: measure-version/gpu."
+    )
+    providers: tuple[Provider, ...] = Field(min_length=1)
+    seconds: float = Field(
+        default=1800, gt=0, description="To have ended in, with the wait for a worker."
+    )
+
+    @property
+    def required(self) -> bool:
+        """Whether a run without this measurement is a failure."""
+        return any(each.required for each in self.providers)
+
+
 class ThroughputSpec(Section):
     """Calls a second: over sizes of one dim, and of several callers at once."""
 
@@ -64,6 +81,9 @@ class BenchmarkSpec(Section):
         default=None, min_length=1, description="Processors to stay on; all of them by default."
     )
     throughput: ThroughputSpec | None = None
+    elsewhere: tuple[Elsewhere, ...] = Field(
+        default=(), description="Once registered, measured on other machines too."
+    )
 
     @property
     def sizes(self) -> Iterator[tuple[str, str, int]]:
@@ -83,7 +103,16 @@ class BenchmarkSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _deployments_differ(self) -> BenchmarkSpec:
+        names = [each.deployment for each in self.elsewhere]
+        if twice := sorted({each for each in names if names.count(each) > 1}):
+            raise ValueError(
+                f"benchmark.elsewhere names {twice[0]} twice; give that entry all providers"
+            )
+        return self
+
     @property
     def modules(self) -> set[str]:
-        """Modules that say where the libraries of plug-ins are."""
+        """Modules that say where the libraries of plug-ins are, of this machine."""
         return {each.library.partition(":")[0] for each in self.providers if each.library}

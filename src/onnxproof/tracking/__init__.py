@@ -8,6 +8,7 @@ were, and what is left over says so and is finished or removed by the next run.
 from __future__ import annotations
 
 from onnxproof.tracking.client import import_ahead
+from onnxproof.tracking.measurements import log_measurement, read_measurement
 from onnxproof.tracking.new_version import register
 from onnxproof.tracking.source_model import fetch_source, pin
 from onnxproof.tracking.versions import (
@@ -25,7 +26,9 @@ __all__ = [
     "find_champion",
     "find_version",
     "import_ahead",
+    "log_measurement",
     "pin",
     "promote",
+    "read_measurement",
     "register",
 ]

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from onnxproof.records import Latency, Proof
+from onnxproof.records import Latency, Proof, VersionMeasurement
 
 
 def run_params(proof: Proof) -> dict[str, str]:
@@ -37,10 +37,17 @@ def run_metrics(proof: Proof) -> dict[str, float]:
 
     MLflow 3.17 reads a NaN metric of a logged model back as 0.0: a failure would look best of all.
     """
+    return _taken(_measured(proof))
+
+
+def measurement_metrics(measurement: VersionMeasurement) -> dict[str, float]:
+    """What another machine measured of the version, by names like those of its own run."""
+    return _taken(_measured_elsewhere(measurement))
+
+
+def _taken(measured: Iterator[tuple[str, float]]) -> dict[str, float]:
     return {
-        re.sub(r"[^\w\-. :/]", "-", name): value
-        for name, value in _measured(proof)
-        if math.isfinite(value)
+        re.sub(r"[^\w\-. :/]", "-", name): value for name, value in measured if math.isfinite(value)
     }
 
 
@@ -58,6 +65,18 @@ def _measured(proof: Proof) -> Iterator[tuple[str, float]]:
     yield "seconds/check", proof.check.seconds
     yield "seconds/benchmark", proof.benchmark.seconds
     yield from _latencies(proof)
+
+
+def _measured_elsewhere(measurement: VersionMeasurement) -> Iterator[tuple[str, float]]:
+    for check in measurement.checks:
+        for output in check.parity:
+            yield f"max_abs_diff/{check.provider}/{output.name}", output.max_abs_diff
+    version = f"version {measurement.model_uri.rpartition('/')[2]}"
+    for each in measurement.benchmark.latencies:
+        if each.contender == version:
+            yield f"p50_ms/{each.provider}{_place(each)}", each.p50_ms
+    for ratio in measurement.benchmark.ratios:
+        yield f"ratio_to_champion/{ratio.where}", ratio.ratio
 
 
 def _latencies(proof: Proof) -> Iterator[tuple[str, float]]:

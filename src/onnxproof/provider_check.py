@@ -14,12 +14,12 @@ from onnxproof.saved_sets import read_set
 from onnxproof.spec import Provider, Spec
 
 
-def providers_elsewhere(spec: Spec) -> Iterator[Provider]:
+def providers_besides(spec: Spec) -> Iterator[Provider]:
     """Of ``benchmark.providers``, those that the check's own sessions do not stand for."""
     return (each for each in spec.benchmark.providers if each.name != CPU or each.options)
 
 
-def check_elsewhere(
+def check_providers(
     spec: Spec, work: Work, loaded: Loaded, candidate: Candidate, libraries: Sequence[str]
 ) -> tuple[ProviderCheck, ...]:
     """Parity over every sample on each provider, with the tolerance that its precision needs.
@@ -31,12 +31,12 @@ def check_elsewhere(
         SourceError: It is required, and what names the library of a plug-in gives none.
     """
     return tuple(
-        _check(spec, work, loaded, candidate, provider, libraries)
-        for provider in providers_elsewhere(spec)
+        check_provider(spec, work, loaded, candidate, provider, libraries)
+        for provider in providers_besides(spec)
     )
 
 
-def _check(
+def check_provider(
     spec: Spec,
     work: Work,
     loaded: Loaded,
@@ -44,6 +44,7 @@ def _check(
     provider: Provider,
     libraries: Sequence[str],
 ) -> ProviderCheck:
+    """Parity over every sample on one provider, as ``check_providers`` has it."""
     name, reference = f"parity on {provider.name}", loaded.reference
     precision = precision_of(provider.name, provider.options)
     try:

@@ -14,8 +14,8 @@ import pytest
 
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
 from onnxproof.check import CheckRequest, check_in_child
-from onnxproof.elsewhere import check_elsewhere
 from onnxproof.errors import BenchmarkError, SourceError
+from onnxproof.provider_check import check_providers
 from onnxproof.records import Candidate, Loaded, Work
 from onnxproof.runtime import providers
 from onnxproof.spec import Spec
@@ -72,7 +72,7 @@ def test_a_provider_is_held_to_float32_where_it_was_told_to_compute_in_it(work: 
     spec = spec_on({**OPENVINO, "options": FLOAT32})
     loaded, candidate = made(spec, work)
     assert loaded.reference.rounding == ()
-    (found,) = check_elsewhere(spec, work, loaded, candidate, ())
+    (found,) = check_providers(spec, work, loaded, candidate, ())
     assert (found.precision, found.verdict.outcome) == ("float32", "passed")
     assert [each.basis for each in found.parity] == ["noise"]
 
@@ -129,7 +129,7 @@ def test_a_plug_in_needs_the_path_of_its_library(work: Work, library: str, messa
     spec = spec_on({**OPENVINO, "library": library})
     loaded, candidate = made(spec, work)
     with pytest.raises(SourceError) as caught:
-        check_elsewhere(spec, work, loaded, candidate, ())
+        check_providers(spec, work, loaded, candidate, ())
     assert str(caught.value).startswith(message)
 
 
@@ -147,7 +147,7 @@ def test_a_plug_in_without_a_device_here_is_told(
     monkeypatch.setattr("onnxproof.runtime.session.plugin_devices", lambda _: [])
     spec = spec_on({**OPENVINO, "required": False})
     loaded, candidate = made(spec, work)
-    (found,) = check_elsewhere(spec, work, loaded, candidate, ())
+    (found,) = check_providers(spec, work, loaded, candidate, ())
     assert found.verdict.outcome == "skipped"
     assert found.verdict.reason == (
         "asked for OpenVINOExecutionProvider, libonnxruntime_providers_openvino_plugin.so was "
