@@ -203,14 +203,15 @@ def show(
 
     with reported():
         proof, registration = show_model(model)
+        folder = Path(model) if registration is None else None
         if json:
             sys.stdout.write(proof.model_dump_json(indent=2) + "\n")
         elif console.is_terminal:
             from rich.markdown import Markdown
 
-            console.print(Markdown(render_proof(proof, registration)))
+            console.print(Markdown(render_proof(proof, registration, folder)))
         else:
-            sys.stdout.write(render_proof(proof, registration))
+            sys.stdout.write(render_proof(proof, registration, folder))
 
 
 @app.command()

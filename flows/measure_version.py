@@ -59,7 +59,7 @@ def measure_version(
             proof, registration = describe(model)
             measured = measure(proof, registration, providers, gates, work)
             log_measurement(registration, measured, work, str(context.flow_run.id))
-            publish_measurement(registration, measured)
+            publish_measurement(registration, measured, work)
     except OnnxproofError as error:
         return Failed(message=str(error), data=error)
     wrong = [each for each in measured.checks if each.verdict.outcome == "failed"]

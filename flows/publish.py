@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
@@ -15,6 +16,7 @@ from onnxproof.records import (
     Proof,
     Registration,
     VersionMeasurement,
+    Work,
 )
 from onnxproof.report import (
     render_gates,
@@ -30,7 +32,8 @@ def publish(ended: ExportOutcome) -> None:
     if ended.proof is None or ended.status == "unchanged":
         _report(ended.name, render_unchanged(ended.registration))
     else:
-        _publish_proof(ended.proof, ended.registration)
+        folder = Path(ended.proof_path).parent if ended.proof_path else None
+        _publish_proof(ended.proof, ended.registration, folder)
     if ended.gates:
         create_markdown_artifact(
             render_gates(ended.registration, ended.gates),
@@ -40,9 +43,9 @@ def publish(ended: ExportOutcome) -> None:
     _link(ended.registration)
 
 
-def _publish_proof(proof: Proof, registration: Registration) -> None:
+def _publish_proof(proof: Proof, registration: Registration, folder: Path | None) -> None:
     """The whole report, and the latencies as a table that can be sorted."""
-    _report(proof.name, render_proof(proof, registration))
+    _report(proof.name, render_proof(proof, registration, folder))
     create_table_artifact(
         latency_rows(proof.benchmark),
         key=_key("benchmark", proof.name),
@@ -50,10 +53,10 @@ def _publish_proof(proof: Proof, registration: Registration) -> None:
     )
 
 
-def publish_measurement(registration: Registration, found: VersionMeasurement) -> None:
+def publish_measurement(registration: Registration, found: VersionMeasurement, work: Work) -> None:
     """What a version did on the machine of this run."""
     create_markdown_artifact(
-        render_measurement(registration, found),
+        render_measurement(registration, found, Path(work.folder)),
         key=_key("measured", registration.name),
         description=f"{registration.name} version {registration.version} on this machine.",
     )

@@ -13,6 +13,7 @@ PERCENTS: Final = tuple(range(0, 100, 2))
 """Of calls; the slowest fiftieth would squeeze all others together."""
 LONGEST: Final = 2.0
 """Medians that are shown: a busy machine's tail would leave the curves no room."""
+MARKDOWN_COLUMNS: Final = 80
 MARKERS: Final = ("●", "○", "+", "▲", "■", "◆")
 Curves = Mapping[str, Sequence[float]]
 """Milliseconds of all calls, by what a curve is called."""
@@ -22,7 +23,7 @@ def curves(result: BenchmarkResult, folder: Path) -> dict[str, Curves]:
     """Samples by place and shape, and in each by contender, as they were written down."""
     from pyarrow import parquet
 
-    if result.samples is None:
+    if result.samples is None or not (folder / result.samples.path).is_file():
         return {}
     found: dict[str, dict[str, list[float]]] = {}
     filters = [("part", "=", "loop")]
@@ -30,6 +31,13 @@ def curves(result: BenchmarkResult, folder: Path) -> dict[str, Curves]:
         panel = f"{row['where']}, {row['dims'] or 'the only shape'}"
         found.setdefault(panel, {}).setdefault(row["contender"], []).append(row["milliseconds"])
     return dict(found)
+
+
+def in_markdown(result: BenchmarkResult, folder: Path | None) -> Iterator[str]:
+    """Each plot as a block of text; none where the samples are not in ``folder``."""
+    if folder is not None:
+        for plot in for_terminal(curves(result, folder), MARKDOWN_COLUMNS, colored=False):
+            yield f"```text\n{plot.rstrip()}\n```"
 
 
 def for_terminal(panels: Mapping[str, Curves], width: int, *, colored: bool) -> Iterator[str]:

@@ -52,7 +52,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Lad
         benchmark=benchmark,
     )
     _write(Path(work.path("proof.json")), proof.model_dump_json(indent=2))
-    _write(Path(work.path("report.md")), render_proof(proof))
+    _write(Path(work.path("report.md")), render_proof(proof, folder=Path(work.folder)))
     return proof
 
 

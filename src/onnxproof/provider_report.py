@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+from onnxproof.latency_plot import in_markdown
 from onnxproof.latency_report import bench_sections
 from onnxproof.markdown import join, table
 from onnxproof.parity_table import parity_table
@@ -35,14 +37,23 @@ def provider_sections(providers: Sequence[ProviderCheck]) -> list[str]:
     return [join(*parts)]
 
 
-def render_measurement(registration: Registration, found: VersionMeasurement) -> str:
-    """A version on the providers of one machine: gates, parity, latency, where time goes."""
+def render_measurement(
+    registration: Registration, found: VersionMeasurement, folder: Path | None = None
+) -> str:
+    """A version on the providers of one machine: gates, parity, latency, where time goes.
+
+    Args:
+        registration: Of the version.
+        found: What is told.
+        folder: Holds the samples, for plots of them.
+    """
     beside = f", beside the champion, version {found.champion}" if found.champion else ""
     return join(
         f"# {registration.name} version {registration.version}, measured{beside}",
         gate_table(found.gates) if found.gates else "",
         *provider_sections(found.checks),
         *(join(f"## {head}", text) for head, text in bench_sections(found.benchmark)),
+        *in_markdown(found.benchmark, folder),
     )
 
 

@@ -1,12 +1,14 @@
-"""A proof, or a refusal, as Markdown for people; pure functions of the records."""
+"""A proof, or a refusal, as Markdown for people; pure functions of records and samples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from onnxproof.dims import Dim
 from onnxproof.divergence.rows import divergence_lines
 from onnxproof.grid import label
+from onnxproof.latency_plot import in_markdown
 from onnxproof.latency_report import latencies, more_sections
 from onnxproof.markdown import count, in_bytes, in_ms, join, table
 from onnxproof.operators.rows import operator_notes, operator_rows
@@ -27,8 +29,16 @@ from onnxproof.records import (
 )
 
 
-def render_proof(proof: Proof, registration: Registration | None = None) -> str:
-    """The whole proof, verdict first; without a registration, of a model that is in no registry."""
+def render_proof(
+    proof: Proof, registration: Registration | None = None, folder: Path | None = None
+) -> str:
+    """The whole proof, verdict first.
+
+    Args:
+        proof: What is told.
+        registration: Of the version; None for a model that is in no registry.
+        folder: Holds the proof's samples, for plots of them.
+    """
     where = f" version {registration.version}" if registration else ""
     return join(
         f"# {proof.name}{where}: proven",
@@ -45,6 +55,7 @@ def render_proof(proof: Proof, registration: Registration | None = None) -> str:
         _shapes(proof.spec.dims, proof.loaded.reference),
         "## Latency",
         latencies(proof.benchmark),
+        *in_markdown(proof.benchmark, folder),
         *_of_the_chosen(proof),
         "## Attempts",
         _attempts(proof.attempts),

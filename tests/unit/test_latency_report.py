@@ -7,7 +7,7 @@ import matplotlib.image
 import pytest
 
 from onnxproof.benchmark.samples_file import write_samples
-from onnxproof.latency_plot import curves, for_terminal, save_png
+from onnxproof.latency_plot import curves, for_terminal, in_markdown, save_png
 from onnxproof.latency_report import MOST_ROWS, bench_sections, latencies
 from onnxproof.records import (
     BenchmarkResult,
@@ -142,6 +142,18 @@ def test_a_plot_for_a_log_names_everything_and_has_no_colors(
     assert max(map(len, plot.splitlines())) <= 80
     (bright,) = for_terminal(curves(result, Path(work.folder)), 80, colored=True)
     assert "\x1b" in bright
+
+
+def test_a_report_has_each_plot_as_text_where_the_samples_are(
+    timed: tuple[BenchmarkResult, Work], tmp_path: Path
+) -> None:
+    result, work = timed
+    (block,) = in_markdown(result, Path(work.folder))
+    assert block.startswith("```text\n")
+    assert block.endswith("\n```")
+    assert "new" in block
+    assert list(in_markdown(result, tmp_path / "elsewhere")) == []
+    assert list(in_markdown(result, None)) == []
 
 
 def test_a_png_is_a_picture(timed: tuple[BenchmarkResult, Work], tmp_path: Path) -> None:

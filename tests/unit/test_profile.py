@@ -74,7 +74,8 @@ def test_products_are_counted_in_multiplications_and_additions(work: Work) -> No
 
 def test_convolutions_are_counted_though_their_weights_are_prepacked(work: Work) -> None:
     path = Path(work.path(save(CONV.replace("WEIGHTS", ones(216)), work, "script").model.path))
-    assert profiled(path, work).flops == 2 * 3 * (8 * 6 * 6) * (3 * 3 * 3)
+    blocks = {2 * 3 * (channels * 6 * 6) * (3 * 3 * 3) for channels in (8, 16)}  # AVX2, AVX-512
+    assert profiled(path, work).flops in blocks
 
 
 def test_time_is_told_by_module_and_what_lies_between_belongs_to_whom_it_hands_on(

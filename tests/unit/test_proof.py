@@ -69,7 +69,7 @@ def test_a_file_left_from_before_is_replaced(work: Work) -> None:
 def test_a_proof_comes_back_from_its_folder_and_has_its_report_beside_it(work: Work) -> None:
     proof = concluded(work, ladder_of(save(AFFINE, work)))
     assert read_proof(Path(work.path("proof.json"))) == proof
-    assert Path(work.path("report.md")).read_text() == render_proof(proof)
+    assert Path(work.path("report.md")).read_text() == render_proof(proof, folder=Path(work.folder))
 
 
 def test_a_proof_says_what_made_it_and_when(work: Work) -> None:

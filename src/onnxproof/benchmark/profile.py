@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -25,9 +26,9 @@ WARM_RUNS: Final = 3
 MOST_RUNS: Final = 20
 SECONDS: Final = 0.1
 """Of profiled runs, one at least."""
-MOST_BYTES: Final = 300_000_000
-"""Of a model whose rewritten graph is written down, with its weights, to see what became of nodes;
-a larger one is summed by operator alone."""
+MOST_BYTES: Final = 1_500_000_000
+"""Of a model whose rewritten graph is written down, its weights beside it, to see what became of
+nodes; a larger one is summed by operator alone."""
 RUNTIME: Final = "(ONNX Runtime)"
 Group = TypeVar("Group")
 
@@ -69,7 +70,9 @@ def profile_of(
 
     folder = Path(work.folder)
     small = sum(file.stat().st_size for file in model.path.parent.iterdir()) < MOST_BYTES
-    rewritten = folder / "rewritten.onnx" if small else None
+    rewritten = folder / "rewritten" / "model.onnx" if small else None
+    if rewritten is not None:
+        rewritten.parent.mkdir(exist_ok=True)
     session = open_session(
         model.path,
         provider.name,
@@ -89,8 +92,9 @@ def profile_of(
     runs = kernels_by_run(session.end_profile())[-count:]
     graph = None
     if rewritten is not None and rewritten.is_file():
-        graph = onnx.load(rewritten)
-        rewritten.unlink()
+        graph = onnx.load(rewritten, load_external_data=False)
+    if rewritten is not None:
+        shutil.rmtree(rewritten.parent)
     return Profile(
         contender=model.label,
         provider=provider.name,

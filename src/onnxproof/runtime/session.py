@@ -49,12 +49,18 @@ _LEVELS: Final[dict[Optimization, str]] = {
 CALLS_TO_REPLAY: Final = 2
 """The first run of a call that is captured records the CUDA graph, the second replays it."""
 
+_WEIGHTS_BESIDE: Final = {
+    "session.optimized_model_external_initializers_file_name": "weights.bin",
+    "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+}
+"""So that nobody has to parse them to see the graph; a file of more than 2 GB could not be."""
+
 
 class Profiling(NamedTuple):
     """What ONNX Runtime is to write while it runs."""
 
     folder: Path  # for its events, until they are read
-    rewritten: Path | None = None  # file for the graph as it runs it, weights included
+    rewritten: Path | None = None  # file for the graph as it runs it; weights lie beside it
 
 
 class Session:
@@ -215,6 +221,8 @@ def _settings(
         settings.profile_file_prefix = str(profile.folder / "profile")
         if profile.rewritten is not None:
             settings.optimized_model_filepath = str(profile.rewritten)
+            for key, value in _WEIGHTS_BESIDE.items():
+                settings.add_session_config_entry(key, value)
     settings.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel, _LEVELS[optimization]
     )

@@ -48,7 +48,7 @@ def log_measurement(
     place, now = f"{FOLDER}/{label}", int(time.time() * 1000)
     texts = {
         FILE: measurement.model_dump_json(indent=2) + "\n",
-        "measurement.md": render_measurement(registration, measurement),
+        "measurement.md": render_measurement(registration, measurement, Path(work.folder)),
     }
     metrics = [
         Metric(name, value, now, 0) for name, value in measurement_metrics(measurement).items()
