@@ -35,8 +35,8 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 POLL_SECONDS: Final = 0.25
-"""Between looks at a child's memory. A look takes 1.2 ms, and with all on one core a look every 50 ms
-made a benchmark's long calls 3 % slower than they are by themselves (docs/decisions.md)."""
+"""Between looks at a child's memory. A look takes 1.2 ms: on one core for all, one every 50 ms made
+a benchmark's long calls 3 % slower than they are by themselves (docs/decisions.md)."""
 LOG_TAIL_LINES: Final = 20
 PRELOAD: Final = (
     "torch", "torch._dynamo", "torch.onnx", "onnx", "onnxscript",
