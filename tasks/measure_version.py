@@ -11,12 +11,15 @@ from onnxproof import measure_version as here
 from onnxproof.records import Proof, Registration, VersionMeasurement, Work
 from onnxproof.spec import Gates, Provider
 from tasks.fleet import alone_in_the_fleet
+from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 
 
 @task(
     name="measure-version",
-    task_run_name="measure-{registration.name}-v{registration.version}",
-    retries=0,
+    task_run_name="measure-version-{registration.name}-v{registration.version}",
+    retries=MLFLOW_RETRIES,
+    retry_delay_seconds=MLFLOW_DELAYS,
+    retry_condition_fn=server_was_away,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
