@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from onnxproof.deploy import POOLS
 from onnxproof.launch import MARK, processes, servers_of
 from onnxproof.settings import fault_of, read_servers, read_settings
 from tests.conftest import free_port
@@ -105,12 +106,14 @@ def test_deploying_twice_is_deploying_once(at_home: Path) -> None:
     for _ in range(2):
         answer = servers("deploy", home=at_home)
         assert answer.returncode == 0, answer.stdout + answer.stderr
-        assert answer.stdout.count(f"{read_servers(at_home)['prefect']['url']}/deployments/") == 2
+        assert answer.stdout.count(f"{read_servers(at_home)['prefect']['url']}/deployments/") == 3
         found = ask(at_home, "deployments/filter")
         seen.append({each["name"]: each["id"] for each in found})
         schedules = {each["name"]: len(each["schedules"]) for each in found}
-        assert schedules == {"on-demand": 0, "nightly": 1}
-        assert {each["work_pool_name"] for each in found} == {"onnxproof-cpu"}
+        assert schedules == {"on-demand": 0, "nightly": 1, "gpu": 0}
+        pools = {each["name"]: each["work_pool_name"] for each in found}
+        cpu, gpu = POOLS
+        assert pools == {"on-demand": cpu, "nightly": cpu, "gpu": gpu}
     assert seen[0] == seen[1]
 
 
