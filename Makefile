@@ -1,6 +1,5 @@
 PYTHON ?= python3
 BIN := .venv/bin
-POOL ?= onnxproof-cpu
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -44,7 +43,7 @@ deploy: $(INSTALLED) ## Create the work pools and the deployments on the running
 	$(BIN)/python -m onnxproof.servers deploy
 
 worker: $(INSTALLED) ## Run what the deployments ask for, until Ctrl-C
-	$(BIN)/python -m onnxproof.servers worker --pool $(POOL)
+	$(BIN)/python -m onnxproof.servers worker $(if $(POOL),--pool $(POOL))
 
 bench: $(INSTALLED) ## Overhead, unchanged and import time, as ratios
 	$(BIN)/python -m benchmarks.import_time

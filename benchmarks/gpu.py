@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from benchmarks.stopwatch import ROOT
 from onnxproof.benchmark import BenchmarkRequest, measure_in_child
@@ -31,6 +31,7 @@ from onnxproof.markdown import table
 from onnxproof.provider_check import check_providers
 from onnxproof.records import Candidate, Loaded, ProviderCheck, Work
 from onnxproof.spec import Spec, parse_spec
+from onnxproof.workspace import scratch_work
 
 CUDA: Final = "CUDAExecutionProvider"
 DIGITS: Final[dict[str, Any]] = {
@@ -82,9 +83,7 @@ def spec_of(model: str, options: Mapping[str, str], provider: str) -> Spec:
 
 def on_providers(model: str, provider: str) -> None:
     """Parity, placement and latency of one model, for each of the settings."""
-    with tempfile.TemporaryDirectory() as folder:
-        work = Work(folder=folder, roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
-        Path(folder, "logs").mkdir()
+    with scratch_work((), local_code=True, roots=(str(ROOT),)) as work:
         spec = spec_of(model, {}, provider)
         loaded = build_reference(LoadRequest(spec, work))
         candidate = export_in_child(ExportRequest(spec, work, loaded, "dynamo", ""))
@@ -155,9 +154,7 @@ def overflow(provider: str) -> None:
         "dims": {"batch": {"max": 8}},
         "benchmark": {"providers": [{"name": provider}]},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        work = Work(folder=folder, roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
-        Path(folder, "logs").mkdir()
+    with scratch_work((), local_code=True, roots=(str(ROOT),)) as work:
         spec = parse_spec(entry)
         loaded = build_reference(LoadRequest(spec, work))
         with redirect_stdout(sys.stderr):  # the exporter prints its graph
@@ -230,6 +227,11 @@ def main() -> None:
     parts += [(name, partial(on_providers, name, provider)) for name in options.models]
     parts += [("Float16 that overflows", partial(overflow, provider))]
     parts += [("The whole chain", partial(whole_chain, provider))]
+    run_parts(parts)
+
+
+def run_parts(parts: Iterable[tuple[str, Callable[[], None]]]) -> NoReturn:
+    """Each under its title; one that fails says why, and the exit code is 1."""
     failed = []
     for title, part in parts:
         print(f"\n## {title}\n", flush=True)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,15 +21,15 @@ from typing import Any, Final
 
 import yaml
 
-from benchmarks.gpu import CUDA, MODELS, machine
+from benchmarks.gpu import CUDA, MODELS, machine, run_parts
 from benchmarks.stopwatch import ROOT, onnxproof
 from onnxproof.benchmark import measure
 from onnxproof.child import prepare_children
 from onnxproof.export import export_onnx
 from onnxproof.latency_report import bench_sections
 from onnxproof.load import load_source
-from onnxproof.records import Work
 from onnxproof.spec import parse_spec
+from onnxproof.workspace import scratch_work
 from tasks.fleet import slots
 
 DIGITS: Final[dict[str, Any]] = {
@@ -59,9 +58,7 @@ def beyond_latency(model: str, provider: str) -> None:
         "torch_compile": True,
         "throughput": {"sizes": [1, 8], "callers": [1, 2, 4]},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        work = Work(folder=folder, roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
-        Path(folder, "logs").mkdir()
+    with scratch_work((), local_code=True, roots=(str(ROOT),)) as work:
         spec = parse_spec(entry)
         candidate = export_onnx(spec, work, load_source(spec, work), "dynamo", "")
         found = measure(spec, work, (candidate,))
@@ -134,19 +131,7 @@ def main() -> None:
     parts: list[tuple[str, Callable[[], None]]] = [("The machine", machine)]
     parts += [("A worker there", partial(by_a_worker, options.provider))]
     parts += [(each, partial(beyond_latency, each, options.provider)) for each in options.models]
-    failed = []
-    for title, part in parts:
-        print(f"\n## {title}\n", flush=True)
-        start = time.monotonic()
-        try:
-            part()
-        except Exception as error:
-            failed.append(title)
-            print(f"- FAILED: {type(error).__name__}: {str(error)[:600]}")
-            traceback.print_exc(file=sys.stderr)
-        print(f"\n{time.monotonic() - start:.1f} s", flush=True)
-    print(f"\nFailed: {', '.join(failed) or 'nothing'}")
-    raise SystemExit(1 if failed else 0)
+    run_parts(parts)
 
 
 if __name__ == "__main__":

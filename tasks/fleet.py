@@ -104,7 +104,10 @@ def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> M
     try:
         run = _run_there(asked, registration, gates)
     except Exception as error:  # Prefect's own, or of what it talks through
-        reason = f"Prefect did not start it ({one_line(error, 300)}); `make deploy` makes ours"
+        reason = (
+            f"Prefect did not run it ({one_line(error, 300)}); `make deploy` makes ours "
+            "where there is none, and where Prefect was away run the same again"
+        )
         return not_measured(asked, reason)
     state = run.state
     if state is None or not state.is_final():
@@ -148,7 +151,8 @@ def _run_there(asked: Elsewhere, registration: Registration, gates: Gates) -> Fl
                 run = client.read_flow_run(run.id)
         finally:
             if not _ended(run):
-                client.set_flow_run_state(run.id, _cancelled(run), force=True)
+                # Not by force: it may have ended since it was looked at, and then it stays so.
+                client.set_flow_run_state(run.id, _cancelled(run))
     return run
 
 

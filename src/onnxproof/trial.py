@@ -190,11 +190,10 @@ def fight_in_child(spec: Spec, work: Work, match: Match, *, profiled: bool = Fal
     """
     models = {label: each.model for label, each in match.entrants.items()}
     prepare_children()
-    course = Course.of(spec)
     with alone_on_this_machine(lambda: say("trial", "wait for another benchmark to end")):
         return run_in_child(
             fight,
-            DuelRequest(course, work, models, spec.gates, spec.export.needs, profiled),
+            DuelRequest(Course.of(spec), work, models, spec.gates, spec.export.needs, profiled),
             failed=TrialError,
             limits=spec.limits,
             log=Path(work.path("logs", "trial.log")),

@@ -18,11 +18,23 @@ from prefect.client.schemas.objects import FlowRun
 from flows.measure_version import measure_version
 from onnxproof.api import export_model
 from onnxproof.errors import BenchmarkError
+from onnxproof.records import Registration
+from onnxproof.spec import Elsewhere, Gates
+from tasks.fleet import measured_by
 from tests.conftest import ROOT, TOY
 from tests.flows.conftest import Ended
 
 pytestmark = pytest.mark.prefect
 POOL = "onnxproof-gpu"
+VERSION = Registration(
+    name="toy",
+    version="1",
+    model_uri="models:/toy/1",
+    model_id="m",
+    run_id="r",
+    run_url="",
+    aliases=(),
+)
 
 
 def asking(deployment: str, seconds: float = 120, **provider: Any) -> dict[str, Any]:
@@ -120,7 +132,7 @@ def test_a_deployment_that_is_not_there_is_said_and_the_version_stays_challenger
 ) -> None:
     ended = onnxproof("export", write_spec(**asking("nowhere")))
     assert (ended.code, ended.outcome["stage"]) == (3, "benchmark")
-    assert "Prefect did not start it" in ended.outcome["reason"]
+    assert "Prefect did not run it" in ended.outcome["reason"]
     assert "`make deploy`" in ended.outcome["reason"]
     client = MlflowClient(tracking_uri=f"sqlite:///{registry}/mlflow.db")
     assert set(client.get_registered_model("toy").aliases) == {"challenger"}
@@ -136,6 +148,22 @@ def test_a_run_that_nobody_takes_up_is_cancelled(
         ended = onnxproof("export", write_spec(**asking("unattended", seconds=1)))
         assert ended.code == 3
         assert "it was Scheduled after 1 s and is cancelled" in ended.outcome["reason"]
+        (run,) = runs_of(client, deployment)
+        assert run.state_name == "Cancelled"
+
+
+def test_a_run_whose_asker_is_interrupted_is_cancelled(
+    fleet: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.fleet.time.sleep", interrupt)
+    asked = Elsewhere.model_validate(asking("left")["benchmark"]["elsewhere"][0])
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(measure_version), "left")
+        with pytest.raises(KeyboardInterrupt):
+            measured_by(asked, VERSION, Gates())
         (run,) = runs_of(client, deployment)
         assert run.state_name == "Cancelled"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,33 +68,29 @@ def profile_of(
         open_session,
     )
 
-    folder = Path(work.folder)
     small = sum(file.stat().st_size for file in model.path.parent.iterdir()) < MOST_BYTES
-    rewritten = folder / "rewritten" / "model.onnx" if small else None
-    if rewritten is not None:
-        rewritten.parent.mkdir(exist_ok=True)
-    session = open_session(
-        model.path,
-        provider.name,
-        options=provider.options,
-        plugin=find_plugin(provider, work),
-        threads=course.benchmark.threads,
-        libraries=libraries,
-        profile=Profiling(folder, rewritten),
-    )
-    run = session.prepare(course.feed(course.points[0]))
-    for _ in range(WARM_RUNS):
-        run()
-    start, count = time.monotonic(), 0
-    while count < 1 or (count < MOST_RUNS and time.monotonic() - start < SECONDS):
-        run()
-        count += 1
-    runs = kernels_by_run(session.end_profile())[-count:]
-    graph = None
-    if rewritten is not None and rewritten.is_file():
-        graph = onnx.load(rewritten, load_external_data=False)
-    if rewritten is not None:
-        shutil.rmtree(rewritten.parent)
+    with tempfile.TemporaryDirectory(dir=work.folder) as folder:
+        rewritten = Path(folder, "model.onnx") if small else None
+        session = open_session(
+            model.path,
+            provider.name,
+            options=provider.options,
+            plugin=find_plugin(provider, work),
+            threads=course.benchmark.threads,
+            libraries=libraries,
+            profile=Profiling(Path(folder), rewritten),
+        )
+        run = session.prepare(course.feed(course.points[0]))
+        for _ in range(WARM_RUNS):
+            run()
+        start, count = time.monotonic(), 0
+        while count < 1 or (count < MOST_RUNS and time.monotonic() - start < SECONDS):
+            run()
+            count += 1
+        runs = kernels_by_run(session.end_profile())[-count:]
+        graph = None
+        if rewritten is not None and rewritten.is_file():
+            graph = onnx.load(rewritten, load_external_data=False)
     return Profile(
         contender=model.label,
         provider=provider.name,
