@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from prefect import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 
 from flows.measure_version import measure_version
@@ -155,10 +156,10 @@ def test_a_run_that_nobody_takes_up_is_cancelled(
 def test_a_run_whose_asker_is_interrupted_is_cancelled(
     fleet: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(_: float) -> None:
+    def interrupt(*_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.fleet.time.sleep", interrupt)
+    monkeypatch.setattr("tasks.fleet.say", interrupt)  # what it does while it waits
     asked = Elsewhere.model_validate(asking("left")["benchmark"]["elsewhere"][0])
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(measure_version), "left")
@@ -169,7 +170,8 @@ def test_a_run_whose_asker_is_interrupted_is_cancelled(
 
 
 def runs_of(client: Any, deployment: Any) -> list[FlowRun]:
-    return [each for each in client.read_flow_runs(limit=50) if each.deployment_id == deployment]
+    of_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    return list(client.read_flow_runs(deployment_filter=of_it))
 
 
 def test_without_prefect_nobody_can_be_asked(
