@@ -46,7 +46,7 @@ for _ in range(5):
 print(statistics.median(medians))
 """
 """Five sessions, half a second each: of some models two are 10 % apart in such a loop."""
-REPEATS: Final = 5
+REPEATS: Final = 9
 """Of benchmark and loop in turn: on a shared machine a loop is 10 % and more off the next one."""
 
 
