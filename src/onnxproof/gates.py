@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from onnxproof.markdown import in_bytes
 from onnxproof.records import GateOutcome, GateVerdict, Proof, Ratio, Suspicion
+from onnxproof.runtime import CPU
 from onnxproof.spec import Gates
 
 P99: Final = 0.99
@@ -199,7 +200,8 @@ def _placement(case: Case) -> Iterator[GateVerdict]:
     if most is None:
         return
     name = "max_cpu_placement"
-    placed = [each.placement for each in case.challenger.check.providers if each.placement]
+    checks = case.challenger.check.providers
+    placed = [each.placement for each in checks if each.placement and each.provider != CPU]
     if not placed:
         reason = "no other provider than the CPU's was asked"
         yield GateVerdict(name=name, outcome="not_applicable", threshold=most, reason=reason)

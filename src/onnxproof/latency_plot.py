@@ -14,7 +14,9 @@ PERCENTS: Final = tuple(range(0, 100, 2))
 LONGEST: Final = 2.0
 """Medians that are shown: a busy machine's tail would leave the curves no room."""
 MARKDOWN_COLUMNS: Final = 80
-MARKERS: Final = ("●", "○", "+", "▲", "■", "◆")
+MARKERS: Final = ("*", "o", "+", "x", "#", "@")
+PLAIN: Final = str.maketrans("─│┌┐└┘├┤┬┴┼", "-|+++++++++")
+"""Without colors a plot is ASCII: a page takes other letters from another font, and wider."""
 Curves = Mapping[str, Sequence[float]]
 """Milliseconds of all calls, by what a curve is called."""
 
@@ -61,7 +63,7 @@ def for_terminal(panels: Mapping[str, Curves], width: int, *, colored: bool) -> 
         plotext.xlabel("ms")
         plotext.yticks((0, 25, 50, 75, 98), ("0 %", "25 %", "50 %", "75 %", "98 %"))
         plot = plotext.build()
-        yield plot if colored else plotext.uncolorize(plot)
+        yield plot if colored else plotext.uncolorize(plot).translate(PLAIN)
 
 
 def save_png(result: BenchmarkResult, panels: Mapping[str, Curves], path: Path) -> None:

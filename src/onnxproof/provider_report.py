@@ -8,7 +8,7 @@ from typing import Final
 
 from onnxproof.latency_plot import in_markdown
 from onnxproof.latency_report import bench_sections
-from onnxproof.markdown import join, table
+from onnxproof.markdown import in_bytes, join, table
 from onnxproof.parity_table import parity_table
 from onnxproof.records import (
     GateVerdict,
@@ -59,15 +59,20 @@ def render_measurement(
 
 def gate_table(gates: Sequence[GateVerdict]) -> str:
     """Each gate with its number; reasons below the table, where they wrap."""
-    rows = [(each.name, each.outcome, _short(each.value), _short(each.threshold)) for each in gates]
+    rows = [
+        (each.name, each.outcome, _short(each, each.value), _short(each, each.threshold))
+        for each in gates
+    ]
     return join(
         table(("gate", "outcome", "value", "threshold"), rows),
         "\n".join(f"- **{each.name}** {each.outcome}: {each.reason}" for each in gates),
     )
 
 
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _short(gate: GateVerdict, value: float | None) -> str:
+    if value is None:
+        return ""
+    return in_bytes(value) if gate.name.startswith("max_memory_bytes") else f"{value:.4g}"
 
 
 def placement_line(placement: Placement) -> str:

@@ -39,7 +39,7 @@ def test_a_file_is_timed_beside_another(onnxproof: Program, tmp_path: Path) -> N
     assert ": slower" in ended.text
     for heading in ("## Latency", "## Start and memory", "## Throughput", "## Where the time of"):
         assert heading in ended.text
-    assert "●● slow.onnx" in ended.text  # the plot
+    assert "** slow.onnx" in ended.text  # the plot
     assert "\\x1b" not in ended.text
     assert picture.read_bytes().startswith(b"\x89PNG")
     result = BenchmarkResult.model_validate(json.loads(found.read_text(encoding="utf-8")))

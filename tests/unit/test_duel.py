@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from onnxproof.benchmark.duel import Duel, DuelRequest, fight
@@ -53,6 +54,16 @@ def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
     assert [each.contender for each in found.result.latencies] == ["long", "short"]
     assert {each.samples for each in found.result.latencies} == {34}
     assert {len(each) for each in found.samples_ms.values()} == {34}
+
+
+def test_modules_are_told_as_far_as_a_file_names_them(work: Work) -> None:
+    path = chain(1, work, "a")
+    model = onnx.load(path)
+    model.graph.node[0].name = "/body/body.0/Erf"
+    onnx.save(model, path)
+    request = DuelRequest(Course.of(spec_at(1, 6)), work, {"named": path}, profiled=True)
+    (profile,) = fight(request).result.profiles
+    assert [each.module for each in profile.modules] == ["body.0"]
 
 
 def test_one_alone_is_timed_for_gates_of_its_own(work: Work) -> None:

@@ -139,6 +139,9 @@ def test_nodes_that_a_provider_leaves_to_the_cpu_are_held_to_their_gate(proof: P
     assert verdict(placed, "max_cpu_placement", max_cpu_placement=0.25).outcome == "passed"
     assert verdict(placed, "max_cpu_placement", max_cpu_placement=0.2).outcome == "failed"
     assert verdict(proof, "max_cpu_placement", max_cpu_placement=0).outcome == "not_applicable"
+    cpu = check.model_copy(update={"providers": (there.model_copy(update={"provider": CPU}),)})
+    alone = proof.model_copy(update={"check": cpu})
+    assert verdict(alone, "max_cpu_placement", max_cpu_placement=0).outcome == "not_applicable"
 
 
 def test_gates_that_the_spec_does_not_set_are_not_asked(proof: Proof) -> None:

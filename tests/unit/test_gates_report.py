@@ -13,9 +13,11 @@ ABSENT = GateVerdict(name="max_size_growth", outcome="not_applicable", reason="n
 
 
 def test_every_gate_is_told_with_its_number_and_its_reason() -> None:
-    lines = report.render_gates(REGISTRATION, (SLOW, ABSENT)).splitlines()
+    large = SLOW.model_copy(update={"name": "max_memory_bytes", "value": 3e8, "threshold": 2e8})
+    lines = report.render_gates(REGISTRATION, (SLOW, ABSENT, large)).splitlines()
     assert lines[0] == "# toy version 3: aliases `challenger`, `champion`"
     assert "| max_latency_regression | failed | 1.2 | 1.05 |" in lines
+    assert "| max_memory_bytes | failed | 300 MB | 200 MB |" in lines
     assert "- **max_latency_regression** failed: too slow" in lines
     assert "- **max_size_growth** not_applicable: no champion" in lines
 

@@ -9,7 +9,7 @@ import pytest
 
 from onnxproof.divergence import eager, reproducer
 from onnxproof.divergence import program as of_program
-from onnxproof.divergence.places import read_places, scope_of
+from onnxproof.divergence.places import modules_of, modules_told_by, read_places, scope_of
 from onnxproof.errors import ExportError
 from onnxproof.export import export_onnx
 from onnxproof.localise import LocaliseRequest, localise, localise_in_child
@@ -206,3 +206,14 @@ def test_the_stage_runs_in_a_child(exported: Exported, tmp_path: Path) -> None:
     assert (
         found.sentence == f"first wrong at node node_gelu_1 (Gelu) in layers.1, {line_of('gelu')}"
     )
+
+
+@pytest.mark.parametrize("strategy", ["dynamo", "trace"])
+def test_an_exported_file_tells_its_modules_by_itself(exported: Exported, strategy: str) -> None:
+    candidate = exported.candidates[strategy]
+    model = onnx.load(exported.work.path(candidate.model.path))
+    told, noted = modules_told_by(model), modules_of(exported.work, candidate.label)
+    within = {name: module.removeprefix("model.") for name, module in told.items()}  # a wrapper's
+    known = {name: module for name, module in noted.items() if module}
+    assert known
+    assert {name: within[name] for name in known} == known

@@ -24,6 +24,12 @@ CONV = """
     <float[8, 3, 3, 3] w = {WEIGHTS}>
     { c = Conv(x, w) y = Relu(c) }
 """
+TWO_CONVS = """
+    <ir_version: 8, opset_import: ["" : 18]>
+    convs (float[batch, 3, 8, 8] x) => (float[batch, 16, 4, 4] y)
+    <float[16, 3, 3, 3] w = {FIRST}, float[16, 16, 3, 3] v = {SECOND}>
+    { c = Conv(x, w) r = Relu(c) d = Conv(r, v) y = Relu(d) }
+"""
 
 
 def ones(count: int) -> str:
@@ -90,6 +96,15 @@ def test_time_is_told_by_module_and_what_lies_between_belongs_to_whom_it_hands_o
 def test_what_nobody_takes_and_nobody_noted_is_the_runtimes(work: Work) -> None:
     found = {each.module for each in profiled(layers(work), work, {"r": "body.0"}).modules}
     assert found == {"body.0", RUNTIME}
+
+
+def test_convolutions_that_hand_on_blocks_keep_their_modules(work: Work) -> None:
+    text = TWO_CONVS.replace("FIRST", ones(432)).replace("SECOND", ones(2304))
+    path = Path(work.path(save(text, work, "script").model.path))
+    found = profiled(path, work, {"r": "first", "y": "second"})
+    blocked = sum(each.calls for each in found.operators if each.operator == "Conv")
+    assert blocked == 2  # both with their Relu
+    assert {each.module for each in found.modules} == {"first", "second"}
 
 
 def test_a_large_model_is_summed_by_operator_alone(

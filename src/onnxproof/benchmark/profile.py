@@ -30,6 +30,9 @@ MOST_BYTES: Final = 1_500_000_000
 """Of a model whose rewritten graph is written down, its weights beside it, to see what became of
 nodes; a larger one is summed by operator alone."""
 RUNTIME: Final = "(ONNX Runtime)"
+BLOCKED: Final = "_nchwc"
+"""What ONNX Runtime (nchwc_transformer.cc) calls a node in a blocked layout: the tensor it stands
+for and this. That tensor's own name is gone where the next node takes blocks too."""
 Group = TypeVar("Group")
 
 
@@ -149,7 +152,8 @@ def _homes(graph: onnx.ModelProto, modules: Mapping[str, str]) -> dict[str, str]
     takers: dict[str, list[str]] = defaultdict(list)
     for number, node in reversed(list(enumerate(graph.graph.node))):  # takers come first
         key = node.name or f"#{number}"  # ONNX Runtime calls all that have no name alike
-        named = [modules[name] for name in node.output if name in modules]
+        stands_for = (*node.output, node.name.removesuffix(BLOCKED))
+        named = [modules[name] for name in stands_for if name in modules]
         handed = [homes[taker] for name in node.output for taker in takers[name] if taker in homes]
         if named or handed:
             homes[key] = (named or handed)[0]

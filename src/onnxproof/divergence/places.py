@@ -61,6 +61,20 @@ def modules_of(work: Work, label: str) -> dict[str, str]:
     return {name: each.module for name, each in read_places(work, label).items()}
 
 
+def modules_told_by(model: onnx.ModelProto) -> dict[str, str]:
+    """Tensor to module as far as a file says it that nobody noted anything beside.
+
+    A file by dynamo does, until onnxsim drops what its nodes carry; one by TorchScript in the
+    names of its nodes.
+    """
+    return {
+        name: _noted(node, ())[0]
+        for node in model.graph.node
+        if node.name.startswith("/") or any(n.key.endswith(SCOPES) for n in node.metadata_props)
+        for name in node.output
+    }
+
+
 def scope_of(name: str, modules: Collection[str]) -> str:
     """``layers.0.fc`` of ``/layers/layers.0/fc/MatMul``, as TorchScript's exporter names nodes.
 
