@@ -88,7 +88,7 @@ def test_another_machine_measures_the_version_and_logs_to_its_run(
     parity = gates["parity on CPUExecutionProvider on measure-version/gpu"]
     assert parity["outcome"] == "passed"
     assert "within tolerance" in parity["reason"]
-    assert gates["max_cpu_placement on measure-version/gpu"]["outcome"] == "passed"
+    assert gates["max_cpu_placement on measure-version/gpu"]["outcome"] == "not_applicable"
 
     client = MlflowClient(tracking_uri=f"sqlite:///{registry}/mlflow.db")
     run_id = client.get_model_version("toy", "1").run_id

@@ -61,7 +61,7 @@ def test_a_version_is_held_to_its_proof_and_timed_without_its_source(
     assert measured.benchmark.profiles
     outcomes = {each.name: each.outcome for each in measured.gates}
     assert outcomes["parity on CPUExecutionProvider"] == "passed"
-    assert outcomes["max_cpu_placement"] == "passed"
+    assert outcomes["max_cpu_placement"] == "not_applicable"
     assert outcomes["max_latency_regression"] == "not_applicable"
     # Those that look at the file or at PyTorch have been asked where it was proven.
     assert set(outcomes) <= {"parity on CPUExecutionProvider", *measuring.GATES}
@@ -84,7 +84,8 @@ def test_wrong_answers_and_nodes_left_to_the_cpu_are_gates_that_fail(
     proof, folder = toy_proof
     placement = Placement(provider="X", nodes={"X": 1, "CPU": 1}, on_cpu=("Add node",))
     verdict = Verdict(name="parity on X", outcome="failed", reason="output 'y' differs by 3")
-    check = measured.checks[0].model_copy(update={"verdict": verdict, "placement": placement})
+    found = {"provider": "X", "verdict": verdict, "placement": placement}
+    check = measured.checks[0].model_copy(update=found)
     spec = proof.spec.model_copy(update={"gates": Gates(max_cpu_placement=0.2)})
     match = Match(Entrant("1", folder, proof), None, None, "", broken=False)
     duel = Duel(measured.benchmark, {}, 6)
