@@ -94,6 +94,9 @@ def save_png(result: BenchmarkResult, panels: Mapping[str, Curves], path: Path) 
             xlabel=f"latency of {result.ratios[0].contender} over {result.ratios[0].over}, "
             "with its 99 % interval",
         )
+    for axis in axes:
+        axis.ticklabel_format(axis="x", useOffset=False)  # 0.9994, not -0.0006 and a 1 aside
+        axis.locator_params(axis="x", nbins=6)
     figure.tight_layout()
     with atomic_write(path) as draft:
         figure.savefig(draft, format="png")
