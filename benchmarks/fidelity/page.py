@@ -31,9 +31,7 @@ MEDIANS: Final = """
 ## Medians
 
 Of a benchmark of two sessions of the model, over a plain loop in a process of its own right after,
-which opens five sessions; the median of nine such ratios, since single ones of the chains of 1024
-went from 0.90 to 1.14. The loop lets `session.run` look up the names of outputs, the benchmark
-hands them over: 0.2 µs, which only the smallest models show.
+which opens five sessions; the median of nine such ratios.
 """
 
 

@@ -211,8 +211,8 @@ def test_the_stage_runs_in_a_child(exported: Exported, tmp_path: Path) -> None:
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_an_exported_file_tells_its_modules_by_itself(exported: Exported, strategy: str) -> None:
     candidate = exported.candidates[strategy]
-    model = onnx.load(exported.work.path(candidate.model.path))
-    told, noted = modules_told_by(model), modules_of(exported.work, candidate.label)
+    path = Path(exported.work.path(candidate.model.path))
+    told, noted = modules_told_by(path), modules_of(exported.work, candidate.label)
     within = {name: module.removeprefix("model.") for name, module in told.items()}  # a wrapper's
     known = {name: module for name, module in noted.items() if module}
     assert known

@@ -74,18 +74,12 @@ def fight(request: DuelRequest) -> Duel:
     measurement.throughput = tuple(throughput(course, lambda: open_contenders(sittings)))
     if profiled:
         say("trial", f"profile of {names}")
-        looked = [Profiled(name, path, _modules(path)) for name, path in models.items()]
+        looked = [Profiled(name, path, modules_told_by(path)) for name, path in models.items()]
         ran = {each.provider for each in timings.latencies()}
         providers = [each for each in course.benchmark.providers if each.name in ran]
         measurement.profiles = tuple(profiles(course, work, looked, providers, libraries))
     result = measurement.result(_ratios(timings, models))
     return Duel(result, _samples(timings, models), sittings)
-
-
-def _modules(path: Path) -> dict[str, str]:
-    import onnx
-
-    return modules_told_by(onnx.load(path, load_external_data=False))
 
 
 def _ratios(timings: Timings, models: Mapping[str, Path]) -> tuple[Ratio, ...]:

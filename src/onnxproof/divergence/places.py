@@ -61,12 +61,15 @@ def modules_of(work: Work, label: str) -> dict[str, str]:
     return {name: each.module for name, each in read_places(work, label).items()}
 
 
-def modules_told_by(model: onnx.ModelProto) -> dict[str, str]:
-    """Tensor to module as far as a file says it that nobody noted anything beside.
+def modules_told_by(path: Path) -> dict[str, str]:
+    """Tensor to module, as far as an ONNX file says it by itself.
 
-    A file by dynamo does, until onnxsim drops what its nodes carry; one by TorchScript in the
-    names of its nodes.
+    One by dynamo does, until onnxsim drops what its nodes carry; one by TorchScript in the names
+    of its nodes.
     """
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
     return {
         name: _noted(node, ())[0]
         for node in model.graph.node
