@@ -24,12 +24,12 @@ from benchmarks.coverage_rows import Cell, Row
 from benchmarks.json_lines import append, last_rows, versions
 from benchmarks.measured import BARE, Measured, bare_cell, cell_of
 from benchmarks.zoo import ZOO, Architecture
-from onnxproof.child import PRELOAD_VARIABLE, prepare_children
 from onnxproof.errors import OnnxproofError
-from onnxproof.ladder import climb
-from onnxproof.load import load_source
+from onnxproof.isolation.child import PRELOAD_VARIABLE, prepare_children
+from onnxproof.pipeline.search import climb
+from onnxproof.pipeline.workspace import open_work
+from onnxproof.reference.stage import load_source
 from onnxproof.spec import Spec, Strategy
-from onnxproof.workspace import open_work
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ROWS: Final = ROOT / "docs" / "coverage.jsonl"

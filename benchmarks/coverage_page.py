@@ -113,7 +113,10 @@ def _remedies(rows: Sequence[Row]) -> Iterable[str]:
         if cell.remedies and way != "ladder"
     ]
     yield "## Proven by a remedy\n"
-    yield "A further try inside a strategy, which the candidate names (`onnxproof.remedies`).\n"
+    yield (
+        "A further try inside a strategy, which the candidate names "
+        "(`onnxproof.export.workarounds`).\n"
+    )
     yield from used or ["None."]
     yield ""
 

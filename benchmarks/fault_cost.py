@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from torch import nn
 
-from onnxproof.check import check_candidate
-from onnxproof.child import prepare_children, run_in_child
+from onnxproof.check.stage import check_candidate
 from onnxproof.errors import StageError
-from onnxproof.export import export_onnx
-from onnxproof.load import load_source
+from onnxproof.export.stage import export_onnx
+from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.records import Work
+from onnxproof.reference.stage import load_source
 from onnxproof.spec import Limits, parse_spec
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ embedding bag, a float16 model, a loop. The stages are onnxproof's own, each in 
 damaged files are shown to the tools that people use instead.
 `python -m benchmarks.faults` judges every fault that has no line in
 [faults.jsonl](faults.jsonl) yet, `--again --only NAME` one anew, `--render` writes this page. A
-third of them runs in the tests (`tests/unit/test_faults.py`).
+third of them runs in the tests (`tests/benchmarks/test_faults.py`).
 
 - **verify=True**: the comparison of `torch.onnx.export(verify=True)`,
   `torch.onnx._internal.exporter._verification`, on the example input, with its own limits: an

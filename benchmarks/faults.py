@@ -27,7 +27,7 @@ from benchmarks.faultlist import CONTROLS, FAULTS, GROUPS, Fault
 from benchmarks.faultlist.judge import Bench
 from benchmarks.faultlist.peers import ask_peers
 from benchmarks.json_lines import append, last_rows, versions
-from onnxproof.child import prepare_children
+from onnxproof.isolation.child import prepare_children
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ROWS: Final = ROOT / "docs" / "faults.jsonl"

@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from benchmarks.stopwatch import ROOT
-from onnxproof.benchmark import BenchmarkRequest, measure_in_child
-from onnxproof.export import ExportRequest, export_in_child
-from onnxproof.latency_report import latency_rows
-from onnxproof.load import LoadRequest, build_reference
-from onnxproof.markdown import table
-from onnxproof.provider_check import check_providers
+from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
+from onnxproof.check.providers import check_providers
+from onnxproof.export.stage import ExportRequest, export_in_child
+from onnxproof.pipeline.workspace import scratch_work
 from onnxproof.records import Candidate, Loaded, ProviderCheck, Work
+from onnxproof.reference.stage import LoadRequest, build_reference
+from onnxproof.report.latency import latency_rows
 from onnxproof.spec import Spec, parse_spec
-from onnxproof.workspace import scratch_work
+from onnxproof.units import table
 
 CUDA: Final = "CUDAExecutionProvider"
 DIGITS: Final[dict[str, Any]] = {
@@ -167,7 +167,7 @@ def overflow(provider: str) -> None:
 
 def show_half(spec: Spec, work: Work, loaded: Loaded, graph: Candidate, name: str) -> None:
     """The last verdicts of the check, and those of the provider."""
-    from onnxproof.check import CheckRequest, check_in_child
+    from onnxproof.check.stage import CheckRequest, check_in_child
 
     for verdict in check_in_child(CheckRequest(spec, work, loaded, graph)).verdicts[5:]:
         print(f"- {name}: {verdict.name} {verdict.outcome}, {verdict.reason[:200]}")

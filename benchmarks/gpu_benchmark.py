@@ -23,13 +23,13 @@ import yaml
 
 from benchmarks.gpu import CUDA, MODELS, machine, run_parts
 from benchmarks.stopwatch import ROOT, onnxproof
-from onnxproof.benchmark import measure
-from onnxproof.child import prepare_children
-from onnxproof.export import export_onnx
-from onnxproof.latency_report import bench_sections
-from onnxproof.load import load_source
+from onnxproof.benchmark.stage import measure
+from onnxproof.export.stage import export_onnx
+from onnxproof.isolation.child import prepare_children
+from onnxproof.pipeline.workspace import scratch_work
+from onnxproof.reference.stage import load_source
+from onnxproof.report.latency import bench_sections
 from onnxproof.spec import parse_spec
-from onnxproof.workspace import scratch_work
 from tasks.fleet import slots
 
 DIGITS: Final[dict[str, Any]] = {

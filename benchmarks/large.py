@@ -21,8 +21,8 @@ from typing import Any, Final
 import psutil
 
 from onnxproof.api import plain_stages
-from onnxproof.chain import Stages, prove
-from onnxproof.plan import make_plan, prepare_for
+from onnxproof.pipeline.plan import make_plan, prepare_for
+from onnxproof.pipeline.run import Stages, prove
 from onnxproof.records import Proof
 from onnxproof.settings import read_settings
 from onnxproof.spec import parse_spec

@@ -24,15 +24,15 @@ import torch
 
 from benchmarks.stopwatch import ROOT, make_files
 from onnxproof.api import plain_stages
-from onnxproof.benchmark.baseline import baseline
-from onnxproof.benchmark.paired import Interval, ratio_over_sittings
+from onnxproof.benchmark.pytorch import baseline
+from onnxproof.benchmark.ratios import Interval, ratio_over_sittings
 from onnxproof.benchmark.rounds import take_samples
-from onnxproof.benchmark.warm_up import warm_up
-from onnxproof.chain import prove
-from onnxproof.inputs import draw
-from onnxproof.plan import prepare_for
+from onnxproof.benchmark.warmup import warm_up
+from onnxproof.pipeline.plan import prepare_for
+from onnxproof.pipeline.run import prove
 from onnxproof.records import Proof, Work
 from onnxproof.runtime import open_session
+from onnxproof.samples.generate import draw
 from onnxproof.spec import Spec, parse_spec
 
 FOUND: Final = ROOT / "artifacts" / "latency"

@@ -13,13 +13,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 import psutil
 
 from benchmarks.coverage_rows import Cell, failure_class
-from onnxproof.check import check_candidate
-from onnxproof.child import run_in_child
-from onnxproof.dims import Dim, evaluate
+from onnxproof.check.stage import check_candidate
 from onnxproof.errors import ExportError, StageError
-from onnxproof.export import export_onnx
-from onnxproof.grid import dynamic_axes, example_sizes
-from onnxproof.inputs import draw
+from onnxproof.export.stage import export_onnx
+from onnxproof.isolation.child import run_in_child
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,
@@ -30,8 +27,11 @@ from onnxproof.records import (
     Simplifier,
     Work,
 )
-from onnxproof.simplify import simplify
+from onnxproof.samples.generate import draw
+from onnxproof.samples.grid import dynamic_axes, example_sizes
+from onnxproof.simplify.stage import simplify
 from onnxproof.spec import Spec, Strategy
+from onnxproof.spec.dims import Dim, evaluate
 
 BARE: Final = ("bare dynamo", "bare trace")
 POLL_SECONDS: Final = 0.05
@@ -210,9 +210,9 @@ def export_bare(request: BareRequest) -> Candidate:
     import onnx
     import torch
 
-    from onnxproof.graph import name_dims, save_candidate
-    from onnxproof.module import build_module
-    from onnxproof.reasons import explain
+    from onnxproof.export.failure import explain
+    from onnxproof.graph.finalize import name_dims, save_candidate
+    from onnxproof.source.module import build_module
 
     spec, work, loaded, dynamo = request
     strategy: Strategy = "dynamo" if dynamo else "trace"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks.stopwatch import MAKERS, make_files, onnxproof, output_and_seconds
-from onnxproof.grid import shape_grid
+from onnxproof.samples.grid import shape_grid
 from onnxproof.settings import apply_environment, read_settings
 from onnxproof.spec import Spec, read_spec
 

@@ -11,13 +11,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.publish import publish, publish_refusal
-from flows.watch import is_deployed, watched
-from onnxproof.chain import Stages, run_chain
+from flows.artifacts import publish, publish_refusal
+from flows.progress_artifact import is_deployed, watched
 from onnxproof.errors import BadInput, OnnxproofError, Refused
-from onnxproof.key import flow_version
-from onnxproof.outcome import refuse_withheld
-from onnxproof.plan import make_plan
+from onnxproof.pipeline.outcome import refuse_withheld
+from onnxproof.pipeline.plan import make_plan
+from onnxproof.pipeline.run import Stages, run_chain
+from onnxproof.proof.key import flow_version
 from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Work
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Spec

@@ -11,14 +11,14 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.publish import publish_measurement
-from flows.watch import is_deployed, watched
+from flows.artifacts import publish_measurement
+from flows.progress_artifact import is_deployed, watched
 from onnxproof.errors import OnnxproofError
-from onnxproof.key import flow_version
+from onnxproof.pipeline.workspace import scratch_work
+from onnxproof.proof.key import flow_version
 from onnxproof.records import VersionMeasurement
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Gates, Provider
-from onnxproof.workspace import scratch_work
 from tasks.describe import describe
 from tasks.log_measurement import log_measurement
 from tasks.measure_version import measure_version as measure

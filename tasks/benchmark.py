@@ -7,7 +7,7 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.benchmark import measure
+from onnxproof.benchmark.stage import measure
 from onnxproof.records import BenchmarkResult, Candidate, Work
 from onnxproof.spec import Spec
 from tasks.fleet import alone_in_the_fleet

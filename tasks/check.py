@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.check import check_candidate
+from onnxproof.check.stage import check_candidate
 from onnxproof.records import Candidate, CheckResult, Loaded, Work
 from onnxproof.spec import Spec
 

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
-from onnxproof.export import export_onnx
+from onnxproof.export.stage import export_onnx
 from onnxproof.records import Candidate, Loaded, Work, label_of
 from onnxproof.spec import Spec, Strategy
 

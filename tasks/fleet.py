@@ -1,8 +1,8 @@
 """What a fleet of machines shares: one benchmark at a time on a device, and each other's devices.
 
-The lock of the host (``onnxproof.benchmark.exclusive``) is a file, and containers of one host have
-no file in common. So where a Prefect server is configured, a benchmark holds a slot of a global
-concurrency limit too, which is named after host and device.
+The lock of the host (``onnxproof.isolation.machine_lock``) is a file, and containers of one host
+have no file in common. So where a Prefect server is configured, a benchmark holds a slot of a
+global concurrency limit too, which is named after host and device.
 
 A provider of another machine is measured by a deployment of ``measure-version`` on that machine's
 pool. What it found comes back by way of MLflow, the one store that both have.
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from onnxproof.errors import BenchmarkError, one_line
-from onnxproof.measure_version import measure_elsewhere, not_measured
 from onnxproof.progress import say
+from onnxproof.promotion.measure_version import measure_elsewhere, not_measured
 from onnxproof.records import MeasuredElsewhere, Registration
 from onnxproof.runtime import device_of
 from onnxproof.settings import read_settings

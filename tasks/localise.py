@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.localise import localise as find_divergence
+from onnxproof.localize.stage import localise as find_divergence
 from onnxproof.records import Candidate, CheckResult, Divergence, Loaded, Work
 from onnxproof.spec import Spec
 

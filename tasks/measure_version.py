@@ -7,7 +7,7 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof import measure_version as here
+from onnxproof.promotion import measure_version as here
 from onnxproof.records import Proof, Registration, VersionMeasurement, Work
 from onnxproof.spec import Gates, Provider
 from tasks.fleet import alone_in_the_fleet

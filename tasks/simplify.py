@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from onnxproof.records import Candidate, Loaded, Simplifier, Work
-from onnxproof.simplify import simplify as run_simplifier
+from onnxproof.simplify.stage import simplify as run_simplifier
 from onnxproof.spec import Spec
 
 

@@ -7,9 +7,9 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from onnxproof.promotion.trial import hold_trial
 from onnxproof.records import MeasuredElsewhere, Registration, Trial, Work
 from onnxproof.spec import Spec
-from onnxproof.trial import hold_trial
 from tasks.fleet import alone_in_the_fleet
 from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 

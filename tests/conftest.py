@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from onnxproof.child import prepare_children
+from onnxproof.isolation.child import prepare_children
 from onnxproof.records import Proof
 from onnxproof.settings import apply_environment, quiet_environment, read_settings
 from onnxproof.spec import parse_spec
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 OURS = ("MLFLOW_", "ONNXPROOF_", "PREFECT_")
 TOY: dict[str, Any] = {
     "name": "toy",
-    "source": {"factory": "tests.toys:linear"},
+    "source": {"factory": "tests.helpers.models:linear"},
     "inputs": {"x": "float32[batch, 4]"},
     "dims": {"batch": {"max": 8}},
     "export": {"strategies": ["trace"]},
@@ -77,7 +77,7 @@ def toy_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
 @pytest.fixture(scope="session")
 def outside_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path]:
     """Likewise, of a model whose weights lie beside the graph."""
-    tied = {"factory": "tests.toys:tied"}
+    tied = {"factory": "tests.helpers.models:tied"}
     export = {"strategies": ["trace"], "external_data": "always"}
     spec = {**TOY, "source": tied, "inputs": {"x": "int64[batch, 4] in 0..999"}, "export": export}
     return prove_toy(spec, tmp_path_factory.mktemp("outside"))
@@ -86,8 +86,8 @@ def outside_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path
 def prove_toy(spec: dict[str, Any], home: Path) -> tuple[Proof, Path]:
     """A proof by the real stages, and its work folder below ``home``."""
     from onnxproof.api import plain_stages
-    from onnxproof.chain import prove
-    from onnxproof.plan import make_plan
+    from onnxproof.pipeline.plan import make_plan
+    from onnxproof.pipeline.run import prove
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)

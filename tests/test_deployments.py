@@ -27,8 +27,8 @@ from pydantic import BaseModel, ValidationError
 
 from flows.export_model import export_model
 from flows.measure_version import measure_version
-from onnxproof.deploy import POOL_TEMPLATE, POOLS, needed_variables
-from onnxproof.workspace import catalog_names, resolve_spec
+from onnxproof.pipeline.workspace import catalog_names, resolve_spec
+from onnxproof.servers.deployments import POOL_TEMPLATE, POOLS, needed_variables
 
 ROOT = Path(__file__).parents[1]
 CATALOG = ROOT / "deployments" / "catalog"

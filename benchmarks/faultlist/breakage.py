@@ -119,7 +119,9 @@ def simplifier_eats() -> AbstractContextManager[object]:
 
 def simplifier_sees_no_weights() -> AbstractContextManager[object]:
     """Onnxsim's own behaviour on external data that is not loaded: it takes weights for one."""
-    return mock.patch("onnxproof.external_data.on_graph_alone", lambda model, change: change(model))
+    return mock.patch(
+        "onnxproof.graph.external_data.on_graph_alone", lambda model, change: change(model)
+    )
 
 
 def checker_crashes() -> AbstractContextManager[object]:
@@ -134,12 +136,12 @@ def runtime_hangs() -> AbstractContextManager[object]:
 
 def exporter_crashes() -> AbstractContextManager[object]:
     """SIGSEGV in TorchScript's exporter."""
-    return mock.patch("onnxproof.torchscript.export_torchscript", segfault)
+    return mock.patch("onnxproof.export.torchscript.export_torchscript", segfault)
 
 
 def factory_eats() -> AbstractContextManager[object]:
     """A module that takes memory without end when it is built."""
-    return mock.patch("onnxproof.module.build", eat)
+    return mock.patch("onnxproof.source.module.build", eat)
 
 
 def provider_is_listed() -> AbstractContextManager[object]:
@@ -150,10 +152,10 @@ def provider_is_listed() -> AbstractContextManager[object]:
 
 def no_ledger() -> AbstractContextManager[object]:
     """Weights are matched, and whatever comes of it is let through."""
-    from onnxproof.ledger import check_weights
+    from onnxproof.weights.provenance import check_weights
 
     def lenient(work: Work, candidate: Candidate) -> tuple[Verdict, Ledger]:
         verdict, ledger = check_weights(work, candidate)
         return verdict.model_copy(update={"outcome": "passed"}), ledger
 
-    return mock.patch("onnxproof.ledger.check_weights", lenient)
+    return mock.patch("onnxproof.weights.provenance.check_weights", lenient)

@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 
 from onnxproof.artifact import Artifact
-from onnxproof.grid import example_sizes
-from onnxproof.inputs import Feed
 from onnxproof.records import Candidate, Loaded, Work
-from onnxproof.saved_sets import read_set
+from onnxproof.samples.generate import Feed
+from onnxproof.samples.grid import example_sizes
+from onnxproof.samples.test_data import read_set
 from onnxproof.spec import Limits, Spec, Strategy
 
 Damage = Callable[[onnx.ModelProto], None]

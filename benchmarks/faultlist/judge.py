@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 from benchmarks.faultlist.breakage import no_ledger
 from benchmarks.faultlist.fault import Fault, Stage, Victim
 from benchmarks.faultlist.subjects import SUBJECTS
-from onnxproof.benchmark import BenchmarkRequest, measure_in_child
-from onnxproof.check import CheckRequest, check_in_child
-from onnxproof.child import run_in_child
+from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
+from onnxproof.check.stage import CheckRequest, check_in_child
 from onnxproof.errors import (
     BadInput,
     BenchmarkError,
@@ -25,12 +24,13 @@ from onnxproof.errors import (
     SimplifyError,
     StageError,
 )  # fmt: skip
-from onnxproof.export import ExportRequest, export_in_child
-from onnxproof.load import LoadRequest, build_reference
-from onnxproof.operators.places import without_folders
+from onnxproof.export.stage import ExportRequest, export_in_child
+from onnxproof.isolation.child import run_in_child
 from onnxproof.records import Candidate, CheckResult, Loaded, Work
-from onnxproof.simplify import SimplifyRequest, simplify_in_child
+from onnxproof.reference.stage import LoadRequest, build_reference
+from onnxproof.simplify.stage import SimplifyRequest, simplify_in_child
 from onnxproof.spec import Limits, Strategy
+from onnxproof.usercode.source_lines import without_folders
 
 ROOT: Final = Path(__file__).parents[2]
 FAILED: Final[dict[Stage, type[StageError]]] = {

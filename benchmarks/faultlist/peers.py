@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.faultlist.fault import Fault, Victim
 from benchmarks.faultlist.judge import Breakage
-from onnxproof.child import run_in_child
 from onnxproof.errors import CheckError
-from onnxproof.inputs import Feed
-from onnxproof.operators.places import without_folders
+from onnxproof.isolation.child import run_in_child
+from onnxproof.samples.generate import Feed
+from onnxproof.usercode.source_lines import without_folders
 
 if TYPE_CHECKING:
     import onnx

@@ -22,7 +22,7 @@ from benchmarks.faultlist.fault import Damage, Fault, graph
 
 EXAMPLE_BATCH: Final = 3
 EXAMPLE_SEQ: Final = 5
-"""What ``onnxproof.grid.example_sizes`` gives for these dims."""
+"""What ``onnxproof.samples.grid.example_sizes`` gives for these dims."""
 
 
 def _static(model: onnx.ModelProto) -> None:

@@ -14,7 +14,7 @@ from benchmarks.fidelity.page import claims, holds, render
 from benchmarks.fidelity.plain import agree
 from benchmarks.fidelity.rows import TRIALS, Row
 from benchmarks.json_lines import append, last_rows
-from onnxproof.child import prepare_children
+from onnxproof.isolation.child import prepare_children
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 ROWS: Final = DOCS / "benchmark-fidelity.jsonl"

@@ -16,15 +16,15 @@ import onnx
 from benchmarks.fidelity.models import LARGE, SMALL, TINY, Chain, save
 from benchmarks.fidelity.rows import Row
 from benchmarks.json_lines import versions
-from onnxproof.benchmark.duel import DuelRequest, fight
-from onnxproof.benchmark.exclusive import alone_on_this_machine
-from onnxproof.benchmark.sittings import Course
-from onnxproof.child import run_in_child
-from onnxproof.dims import Dim
+from onnxproof.benchmark.head_to_head import DuelRequest, fight
+from onnxproof.benchmark.repetitions import Course
 from onnxproof.errors import BenchmarkError
+from onnxproof.isolation.child import run_in_child
+from onnxproof.isolation.machine_lock import alone_on_this_machine
 from onnxproof.records import Work
 from onnxproof.spec import BenchmarkSpec, Limits
-from onnxproof.tensors import InputSpec
+from onnxproof.spec.dims import Dim
+from onnxproof.spec.inputs import InputSpec
 
 LOOP: Final = """
 import statistics, sys, time

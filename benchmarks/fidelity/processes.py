@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.fidelity.models import LARGE, SMALL, TINY, Chain, save
 from onnxproof.benchmark.rounds import take_samples
-from onnxproof.benchmark.warm_up import warm_up
+from onnxproof.benchmark.warmup import warm_up
 
 REPEATS: Final = 5
 SECONDS: Final = 1.0

@@ -2,7 +2,7 @@
 
 Names are imported when they are first used, so that ``import onnxproof`` costs next to nothing.
 docs/api.md says which of them are stable. None has the name of a module of the package: importing
-``onnxproof.export`` would put the module in the place of a function ``export``.
+``onnxproof.export.stage`` would put the module in the place of a function ``export``.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from onnxproof.settings import Settings, apply_environment, read_settings, requi
 from onnxproof.spec import Spec, Strategy
 
 if TYPE_CHECKING:
-    from onnxproof.bench import Bench
-    from onnxproof.chain import Stages
-    from onnxproof.doctor import Finding
-    from onnxproof.verify import Replay
+    from onnxproof.commands.bench import Bench
+    from onnxproof.commands.doctor import Finding
+    from onnxproof.pipeline.run import Stages
+    from onnxproof.proof.verify import Replay
 
 
 def export_model(
@@ -50,9 +50,9 @@ def export_model(
         Refused: Another gate said no; nothing was registered.
         ServerUnreachable: MLflow does not answer.
     """
-    from onnxproof.chain import run_chain
-    from onnxproof.outcome import refuse_withheld
-    from onnxproof.plan import make_plan, override_lines
+    from onnxproof.pipeline.outcome import refuse_withheld
+    from onnxproof.pipeline.plan import make_plan, override_lines
+    from onnxproof.pipeline.run import run_chain
 
     settings = _settings(allow)
     require_servers(settings)
@@ -89,12 +89,12 @@ def first_spec(
         LoadError: The source failed, or forward took none of the inputs that were tried.
         ServerUnreachable: MLflow has the model and does not answer.
     """
-    from onnxproof import probe
+    from onnxproof.commands import init
 
     ranges = {name: {"min": low, "max": high} for name, (low, high) in (dims or {}).items()}
     settings = _settings(allow)
     roots = (str(Path.cwd()),)
-    return probe.first_spec(
+    return init.first_spec(
         model, inputs or {}, roots, settings.allow, dims=ranges, overrides=overrides
     )
 
@@ -122,8 +122,8 @@ def list_operators(
         BadInput: The spec, a file or an argument cannot be used.
         LoadError: The model could not be built.
     """
-    from onnxproof import operators
-    from onnxproof.plan import make_plan, override_lines, prepare_for
+    from onnxproof.export import operators
+    from onnxproof.pipeline.plan import make_plan, override_lines, prepare_for
 
     settings = _settings(allow)
     lines = [*override_lines(inputs, dims), *overrides]
@@ -147,7 +147,7 @@ def verify_model(
     Raises:
         ProofRefused: The numbers are not those of the proof.
     """
-    from onnxproof.verify import verify
+    from onnxproof.proof.verify import verify
 
     _settings()
     return verify(model, provider=provider, libraries=libraries)
@@ -177,7 +177,7 @@ def time_model(
     Raises:
         BadInput: There is no such model, or the two do not take the same inputs.
     """
-    from onnxproof.bench import Asked, bench
+    from onnxproof.commands.bench import Asked, bench
 
     sizes = tuple(dict(each) for each in points)
     asked = Asked(model, against, sizes, inputs or {}, benchmark or {})
@@ -186,7 +186,7 @@ def time_model(
 
 def show_model(model: str) -> tuple[Proof, Registration | None]:
     """A model's proof, and where it is registered; for a folder the proof alone."""
-    from onnxproof.proof import read_proof
+    from onnxproof.proof.manifest import read_proof
     from onnxproof.tracking import describe
 
     if (path := Path(model, "proof.json")).is_file():
@@ -197,24 +197,24 @@ def show_model(model: str) -> tuple[Proof, Registration | None]:
 
 def examine_machine() -> tuple[Finding, ...]:
     """What works here and what does not: versions, execution providers, servers, folders."""
-    from onnxproof.doctor import examine
+    from onnxproof.commands.doctor import examine
 
     return examine(read_settings())
 
 
 def plain_stages() -> Stages:
     """The stages as plain functions."""
-    from onnxproof.benchmark import measure
-    from onnxproof.chain import Stages
-    from onnxproof.check import check_candidate
-    from onnxproof.export import export_onnx
-    from onnxproof.load import load_source
-    from onnxproof.localise import localise
-    from onnxproof.measure_version import measure_elsewhere
-    from onnxproof.proof import conclude
-    from onnxproof.simplify import simplify
+    from onnxproof.benchmark.stage import measure
+    from onnxproof.check.stage import check_candidate
+    from onnxproof.export.stage import export_onnx
+    from onnxproof.localize.stage import localise
+    from onnxproof.pipeline.run import Stages
+    from onnxproof.promotion.measure_version import measure_elsewhere
+    from onnxproof.promotion.trial import hold_trial
+    from onnxproof.proof.manifest import conclude
+    from onnxproof.reference.stage import load_source
+    from onnxproof.simplify.stage import simplify
     from onnxproof.tracking import find_version, promote, register
-    from onnxproof.trial import hold_trial
 
     return Stages(
         look_up=find_version,

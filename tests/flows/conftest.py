@@ -62,7 +62,7 @@ def onnxproof(
     prefect_api: str, registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Ended]:
     """Run the program in this process, against the tests' Prefect and an empty registry."""
-    from flows.cli import app
+    from flows.cli.app import app
 
     monkeypatch.chdir(ROOT)
 

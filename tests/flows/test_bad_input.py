@@ -13,9 +13,9 @@ import torch
 from mlflow import MlflowClient
 from safetensors.torch import save_file
 
-from flows import cli
-from tests import toys
+from flows.cli import app
 from tests.flows.conftest import Ended
+from tests.helpers import models
 
 pytestmark = pytest.mark.prefect
 Program = Callable[..., Ended]
@@ -23,7 +23,7 @@ WriteSpec = Callable[..., Path]
 
 
 def source(factory: str, **rest: Any) -> dict[str, Any]:
-    return {"source": {"factory": f"tests.toys:{factory}", **rest}}
+    return {"source": {"factory": f"tests.helpers.models:{factory}", **rest}}
 
 
 def weights(path: str, **rest: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class WritesMarker:
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path) -> None:
     """Checkpoints beside the spec: one that fits, and some that do not."""
-    state = toys.linear().state_dict()
+    state = models.linear().state_dict()
     save_file(state, tmp_path / "good.safetensors")
     save_file({"layer.weight": state["layer.weight"]}, tmp_path / "missing.safetensors")
     save_file({**state, "head.bias": torch.zeros(2)}, tmp_path / "unexpected.safetensors")
@@ -175,7 +175,9 @@ def test_a_home_that_cannot_be_written_ends_with_2(
 def test_an_outcome_that_cannot_be_written_ends_with_2(
     onnxproof: Program, write_spec: WriteSpec, tmp_path: Path
 ) -> None:
-    ended = onnxproof("init", "tests.toys:linear", "-o", tmp_path / "no" / "\0" / "x.yaml")
+    ended = onnxproof(
+        "init", "tests.helpers.models:linear", "-o", tmp_path / "no" / "\0" / "x.yaml"
+    )
     assert ended.code == 2
 
 
@@ -185,7 +187,7 @@ def test_a_bug_of_ours_ends_with_1_and_keeps_the_traceback(
     def broken(*_: object, **__: object) -> None:
         raise KeyError("nobody thought of this")
 
-    monkeypatch.setattr(cli, "_run_flow", broken)
+    monkeypatch.setattr(app, "_run_flow", broken)
     ended = onnxproof("export", "digits-cnn")
     assert ended.code == 1
     assert "This is a bug in onnxproof: KeyError: 'nobody thought of this'" in ended.text

@@ -17,9 +17,9 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.export_model import ORDER, export_model
 from onnxproof.errors import BadInput, ProofRefused
-from onnxproof.key import flow_version
+from onnxproof.proof.key import flow_version
 from onnxproof.records import ExportOutcome
-from tests.astray import line_of
+from tests.helpers.model_to_damage import line_of
 
 pytestmark = pytest.mark.prefect
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_a_run_ends_as_completed_and_a_second_one_as_cached(
 
 def test_a_refusal_fails_the_run_and_tells_why_on_its_page(write_spec: Callable[..., Path]) -> None:
     spec = write_spec(
-        source={"factory": "tests.toys:repeat"},
+        source={"factory": "tests.helpers.models:repeat"},
         inputs={"x": "float32[batch, 4]", "steps": "int64[] in 1..5"},
     )
     state = export_model(str(spec), return_state=True)
@@ -82,12 +82,14 @@ def test_a_refusal_names_the_first_wrong_node_and_leaves_a_model_of_it(
     write_spec: Callable[..., Path], registry: Path
 ) -> None:
     spec = write_spec(
-        source={"factory": "tests.astray:build"},
+        source={"factory": "tests.helpers.model_to_damage:build"},
         inputs={"x": "float32[batch, seq, 8]"},
         dims={"batch": {"max": 4}, "seq": {"min": 3, "max": 9}},
         export={
             "strategies": ["trace"],
-            "translations": {"aten::gelu": {"torchscript": "tests.astray:wrong_gelu"}},
+            "translations": {
+                "aten::gelu": {"torchscript": "tests.helpers.model_to_damage:wrong_gelu"}
+            },
         },
     )
     state = export_model(str(spec), return_state=True)
@@ -117,12 +119,14 @@ def test_called_as_a_function_it_gives_the_outcome(write_spec: Callable[..., Pat
 
 
 def test_a_deployed_run_takes_catalog_entries_only() -> None:
-    parameters = {"model": "tests.toys:linear"}
+    parameters = {"model": "tests.helpers.models:linear"}
     with get_client(sync_client=True) as client:
         flow_id = client.create_flow_from_name(export_model.name)
         deployment_id = client.create_deployment(flow_id, "on-demand")
         run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
-    with pytest.raises(BadInput, match=r"no model 'tests.toys:linear' in the catalog; it has"):
+    with pytest.raises(
+        BadInput, match=r"no model 'tests.helpers.models:linear' in the catalog; it has"
+    ):
         run_flow(export_model, flow_run=run, parameters=parameters)
 
 

@@ -103,7 +103,7 @@ def test_another_machine_measures_the_version_and_logs_to_its_run(
     assert told["measurement"]["model_uri"] == "models:/toy/1"
     assert told["measurement"]["benchmark"]["latencies"][0]["contender"] == "version 1"
 
-    other = {"factory": "tests.toys:scaled", "kwargs": {"seed": 1}}
+    other = {"factory": "tests.helpers.models:scaled", "kwargs": {"seed": 1}}
     second = onnxproof("export", write_spec(**asking("gpu"), source=other))
     gates = {each["name"]: each for each in second.outcome["gates"]}
     beside = gates["max_latency_regression on measure-version/gpu"]

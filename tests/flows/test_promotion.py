@@ -17,7 +17,7 @@ def of_layers(layers: int) -> dict[str, Any]:
     """A model whose latency grows with its layers; its spec asks for a short trial."""
     return {
         **SLOW,
-        "source": {"factory": "tests.toys:deep", "kwargs": {"layers": layers}},
+        "source": {"factory": "tests.helpers.models:deep", "kwargs": {"layers": layers}},
         "benchmark": {"seconds": 1},
         "gates": {
             "max_latency_regression": 0.5,

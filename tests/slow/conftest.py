@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_port
-from tests.slow.mlflow_server import begin, end
+from tests.helpers.mlflow_server import begin, end
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import pytest
 
 from examples import minilm
 from onnxproof.api import plain_stages
-from onnxproof.chain import prove
-from onnxproof.plan import make_plan
+from onnxproof.pipeline.plan import make_plan
+from onnxproof.pipeline.run import prove
 from onnxproof.settings import read_settings
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ from onnxproof.errors import ServerUnreachable
 from onnxproof.progress import Step, listen
 from onnxproof.settings import fault_of
 from onnxproof.spec import parse_spec
-from onnxproof.tracking.leftovers import STATE_TAG
+from onnxproof.tracking.unfinished_runs import STATE_TAG
 from tests.conftest import TOY
-from tests.slow.mlflow_server import begin, end
+from tests.helpers.mlflow_server import begin, end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -13,8 +13,8 @@ from onnxproof import tracking
 from onnxproof.errors import SourceError
 from onnxproof.records import Proof
 from onnxproof.settings import read_settings
-from onnxproof.tracking.leftovers import STATE_TAG, start_tags
-from onnxproof.tracking.reader import MlflowNeeded, RestReader
+from onnxproof.tracking.rest_reader import MlflowNeeded, RestReader
+from onnxproof.tracking.unfinished_runs import STATE_TAG, start_tags
 from onnxproof.tracking.versions import read_registration
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("server")]

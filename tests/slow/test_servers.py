@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from onnxproof.deploy import POOLS
-from onnxproof.launch import MARK, processes, servers_of
+from onnxproof.servers.deployments import POOLS
+from onnxproof.servers.process import MARK, processes, servers_of
 from onnxproof.settings import fault_of, read_servers, read_settings
 from tests.conftest import free_port
 

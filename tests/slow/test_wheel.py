@@ -47,7 +47,7 @@ def test_the_wheel_holds_every_module_and_its_types(wheel: zipfile.ZipFile) -> N
 @pytest.mark.slow
 def test_the_wheel_names_its_program_and_its_licence(wheel: zipfile.ZipFile) -> None:
     (folder,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
-    assert b"onnxproof = flows.cli:main" in wheel.read(f"{folder}/entry_points.txt")
+    assert b"onnxproof = flows.cli.app:main" in wheel.read(f"{folder}/entry_points.txt")
     assert b"Apache License" in wheel.read(f"{folder}/licenses/LICENSE")
 
 

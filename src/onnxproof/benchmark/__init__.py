@@ -1,5 +1,6 @@
-"""The benchmark: what takes part, turns in shuffled rounds, and what the samples say."""
+"""The stage benchmark, and two models timed head to head.
 
-from onnxproof.benchmark.measure import BenchmarkRequest, measure, measure_in_child
-
-__all__ = ["BenchmarkRequest", "measure", "measure_in_child"]
+What takes part, repetitions in turn, ratios with intervals, profiles, memory. What follows from the
+numbers is decided in ``gates``. Imports ``runtime``, ``graph``, ``samples`` and below; torch in
+``pytorch`` and ``memory`` alone.
+"""

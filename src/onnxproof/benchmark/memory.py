@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.benchmark.sittings import Course
-from onnxproof.child import run_in_child
+from onnxproof.benchmark.repetitions import Course
 from onnxproof.errors import BenchmarkError
-from onnxproof.libraries import noted_libraries
+from onnxproof.isolation.child import run_in_child
 from onnxproof.records import BenchmarkResult, Startup, Work
 from onnxproof.spec import Limits, Provider
+from onnxproof.usercode.libraries import noted_libraries
 
 if TYPE_CHECKING:
     from onnxproof.runtime import Device
@@ -74,8 +74,8 @@ def measure_memory(request: MemoryRequest, limits: Limits, label: str) -> Memory
 
 def memory_in_child(request: MemoryRequest) -> Memory:
     """Open the model, and run it at the point with the largest inputs."""
-    from onnxproof.libraries import find_plugin
     from onnxproof.runtime import available_providers, device_of, open_session
+    from onnxproof.usercode.libraries import find_plugin
 
     course, work, model, provider, libraries = request
     feeds = [course.feed(sizes) for sizes in course.points]

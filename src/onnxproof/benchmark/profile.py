@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from onnxproof.libraries import find_plugin
 from onnxproof.records import ModuleTime, OperatorTime, Profile, Work
 from onnxproof.spec import Provider
+from onnxproof.usercode.libraries import find_plugin
 
 if TYPE_CHECKING:
     import onnx
 
-    from onnxproof.benchmark.sittings import Course
+    from onnxproof.benchmark.repetitions import Course
     from onnxproof.runtime import Kernel
 
     Runs = Sequence[Sequence[Kernel]]
@@ -166,7 +166,7 @@ def _fused(path: Path, graph: onnx.ModelProto) -> dict[str, int]:
     """Nodes of operators that the rewritten graph has and the file has not."""
     import onnx
 
-    from onnxproof.nodes import nodes_of
+    from onnxproof.graph.traversal import nodes_of
 
     written = {each.op_type for each in nodes_of(onnx.load(path, load_external_data=False))}
     counts = Counter(each.op_type for each in nodes_of(graph))

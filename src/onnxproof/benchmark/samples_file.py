@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from onnxproof.artifact import Artifact, atomic_write
-from onnxproof.benchmark.paired import Samples
+from onnxproof.benchmark.ratios import Samples
 from onnxproof.records import Latency, Work
 
 FILE: Final = "benchmark.parquet"

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Final
 
-from onnxproof.benchmark.contenders import Contender
-from onnxproof.grid import Sizes
+from onnxproof.benchmark.runners import Contender
 from onnxproof.records import Latency
+from onnxproof.samples.grid import Sizes
 
 FEWEST_BEYOND: Final = 5
 """Samples above a percentile, below which it is a guess about one or two of them."""

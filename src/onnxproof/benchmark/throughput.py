@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from onnxproof.benchmark.contenders import Contender
-from onnxproof.benchmark.sittings import Course
+from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.runners import Contender
 from onnxproof.benchmark.summary import percentile
-from onnxproof.benchmark.warm_up import warm_up
-from onnxproof.grid import Sizes, label
+from onnxproof.benchmark.warmup import warm_up
 from onnxproof.progress import say
 from onnxproof.records import Throughput
+from onnxproof.samples.grid import Sizes, label
 
 
 def throughput(

@@ -6,13 +6,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from onnxproof.benchmark.contenders import Contender
-from onnxproof.benchmark.paired import FEWEST_SITTINGS, Samples, compare, ratio_of
+from onnxproof.benchmark.quality import Looked, suspicions
+from onnxproof.benchmark.ratios import FEWEST_SITTINGS, Samples, compare, ratio_of
+from onnxproof.benchmark.runners import Contender
 from onnxproof.benchmark.summary import summarize
-from onnxproof.benchmark.suspicion import Looked, suspicions
-from onnxproof.benchmark.warm_up import WarmUp
-from onnxproof.grid import Sizes, label
+from onnxproof.benchmark.warmup import WarmUp
 from onnxproof.records import Latency, Ratio, Startup, Suspicion
+from onnxproof.samples.grid import Sizes, label
 
 Key = tuple[str, str]
 """A contender's label, and where it ran."""

@@ -33,10 +33,16 @@ from onnxproof.records.candidate import (
 )
 from onnxproof.records.divergence import Divergence
 from onnxproof.records.environment import Environment, Suspicion
-from onnxproof.records.ledger import Ledger, LedgerEntry
 from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
 from onnxproof.records.parity import Basis, OutputParity
 from onnxproof.records.profile import ModuleTime, OperatorTime, Profile
+from onnxproof.records.promotion import (
+    GateOutcome,
+    GateVerdict,
+    MeasuredElsewhere,
+    Trial,
+    VersionMeasurement,
+)
 from onnxproof.records.proof import (
     SCHEMA_VERSION,
     ExportOutcome,
@@ -55,13 +61,7 @@ from onnxproof.records.reference import (
     Rounding,
     TensorRecord,
 )
-from onnxproof.records.trial import (
-    GateOutcome,
-    GateVerdict,
-    MeasuredElsewhere,
-    Trial,
-    VersionMeasurement,
-)
+from onnxproof.records.weights import Ledger, LedgerEntry
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -11,10 +11,10 @@ from onnxproof.artifact import Artifact
 from onnxproof.records.base import Outcome, Record, Verdict
 from onnxproof.records.benchmark import BenchmarkResult
 from onnxproof.records.divergence import Divergence
-from onnxproof.records.ledger import Ledger
 from onnxproof.records.parity import OutputParity
 from onnxproof.records.provider import ProviderCheck
 from onnxproof.records.reference import Metric
+from onnxproof.records.weights import Ledger
 from onnxproof.spec import Strategy
 
 Simplifier = Literal["none", "onnxsim", "onnxslim", "rewrite"]
@@ -47,7 +47,9 @@ class Candidate(Record):
     nodes: int
     seconds: float
     baked: tuple[Baked, ...] = ()
-    remedies: tuple[str, ...] = ()  # of onnxproof.remedies; none where the module did as it is
+    remedies: tuple[
+        str, ...
+    ] = ()  # of onnxproof.export.workarounds; none where the module did as it is
 
     @property
     def label(self) -> str:

@@ -10,8 +10,8 @@ from onnxproof.records.base import Record
 from onnxproof.records.benchmark import BenchmarkResult
 from onnxproof.records.candidate import Attempt, Candidate, CheckResult
 from onnxproof.records.operators import OperatorReport
+from onnxproof.records.promotion import GateVerdict
 from onnxproof.records.reference import Loaded
-from onnxproof.records.trial import GateVerdict
 from onnxproof.spec import Spec
 
 SCHEMA_VERSION: Final = 1

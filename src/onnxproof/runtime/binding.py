@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.inputs import Feed
+from onnxproof.samples.generate import Feed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from onnxproof.errors import BenchmarkError
-from onnxproof.inputs import Feed
 from onnxproof.records import Binding, Placement
 from onnxproof.runtime.binding import BoundCall
 from onnxproof.runtime.placement import cpu_share_of_time, placement_of, used_providers
@@ -28,6 +27,7 @@ from onnxproof.runtime.providers import (
     why_not_built,
     why_not_started,
 )
+from onnxproof.samples.generate import Feed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxproof.spec.benchmark import BenchmarkSpec, Elsewhere, Provider, ThroughputSpec
-from onnxproof.spec.reading import override, parse_spec, read_spec
+from onnxproof.spec.parse import override, parse_spec, read_spec
 from onnxproof.spec.schema import (
     Check,
     Dataset,

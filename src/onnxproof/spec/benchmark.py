@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from onnxproof.spec.section import REFERENCE_PATTERN, Section
+from onnxproof.spec.base import REFERENCE_PATTERN, Section
 from onnxproof.spec.tolerance import Tolerance
 
 

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from onnxproof.dims import Dim, names_in
-from onnxproof.nesting import check_names, flat_inputs
+from onnxproof.spec.base import REFERENCE_PATTERN, Section
 from onnxproof.spec.benchmark import BenchmarkSpec
-from onnxproof.spec.section import REFERENCE_PATTERN, Section
+from onnxproof.spec.dims import Dim, names_in
+from onnxproof.spec.inputs import InputSpec
+from onnxproof.spec.nested_inputs import check_names, flat_inputs
 from onnxproof.spec.source import Source
 from onnxproof.spec.tolerance import Tolerance
-from onnxproof.tensors import InputSpec
 
 Strategy = Literal["dynamo", "trace", "script"]
 OPERATOR_PATTERN: Final = r"^\w+::\w+(\.\w+)?$"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from onnxproof.spec.section import Section
+from onnxproof.spec.base import Section
 
 Kind = Literal[
     "factory",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from onnxproof.spec.section import Section
+from onnxproof.spec.base import Section
 
 
 class Tolerance(Section):

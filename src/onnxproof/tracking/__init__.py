@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from onnxproof.tracking.client import import_ahead
 from onnxproof.tracking.measurements import log_measurement, read_measurement
-from onnxproof.tracking.new_version import register
+from onnxproof.tracking.registration import register
 from onnxproof.tracking.source_model import fetch_source, pin
 from onnxproof.tracking.versions import (
     describe,

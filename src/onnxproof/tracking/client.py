@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from onnxproof.errors import RegisterError, ServerUnreachable, one_line
 from onnxproof.settings import is_http, read_settings, shown_url
-from onnxproof.tracking.reader import MlflowNeeded, RestReader
+from onnxproof.tracking.rest_reader import MlflowNeeded, RestReader
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,8 +8,8 @@ from typing import Final
 
 from onnxproof.errors import RegisterError
 from onnxproof.progress import say
-from onnxproof.provider_report import render_measurement
 from onnxproof.records import Registration, VersionMeasurement, Work
+from onnxproof.report.providers import render_measurement
 from onnxproof.settings import read_settings, shown_url
 from onnxproof.tracking.client import talking
 from onnxproof.tracking.run_data import measurement_metrics

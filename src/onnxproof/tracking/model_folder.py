@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from onnxproof import replay
+from onnxproof.proof import replay
 from onnxproof.records import Proof, TensorRecord
 from onnxproof.runtime import CPU
 

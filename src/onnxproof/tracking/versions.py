@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from onnxproof.errors import BadInput
-from onnxproof.proof import read_proof
+from onnxproof.proof.manifest import read_proof
 from onnxproof.records import Proof, Registration, Trial
 from onnxproof.settings import is_http, read_settings, shown_url
 from onnxproof.tracking.client import KEY_TAG, is_away, reading_first, talking
-from onnxproof.tracking.leftovers import settle_leftovers
+from onnxproof.tracking.unfinished_runs import settle_leftovers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

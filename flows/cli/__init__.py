@@ -1,0 +1,1 @@
+"""The command line ``onnxproof``: thin over the flows and the library."""

@@ -1,0 +1,202 @@
+"""Time PyTorch and every proven candidate on the same inputs, in turn, in one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from onnxproof.benchmark.memory import Stored, memory_of
+from onnxproof.benchmark.profile import Profiled, profiles
+from onnxproof.benchmark.pytorch import Baseline, baseline
+from onnxproof.benchmark.recorder import Measurement
+from onnxproof.benchmark.repetitions import Course, hold
+from onnxproof.benchmark.runners import COMPILED, EAGER, Contender, Opened, open_all
+from onnxproof.benchmark.throughput import throughput
+from onnxproof.benchmark.timings import Timings
+from onnxproof.errors import BenchmarkError, one_line
+from onnxproof.graph.source_map import modules_of
+from onnxproof.isolation.child import run_in_child
+from onnxproof.isolation.machine_lock import alone_on_this_machine
+from onnxproof.progress import say
+from onnxproof.records import (
+    BenchmarkResult,
+    Candidate,
+    Profile,
+    Ratio,
+    Verdict,
+    Work,
+    label_of,
+)
+from onnxproof.spec import Spec
+from onnxproof.usercode.libraries import noted_libraries
+
+FEWEST_TO_LEAVE: Final = 3
+"""Sittings after which a candidate may be shown to be slower, if it is so by far."""
+
+
+class BenchmarkRequest(NamedTuple):
+    """What the child gets."""
+
+    spec: Spec
+    work: Work
+    candidates: tuple[Candidate, ...]
+
+
+def measure(
+    spec: Spec,
+    work: Work,
+    candidates: tuple[Candidate, ...],
+    *,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> BenchmarkResult:
+    """Latency of PyTorch eager and of each candidate on each provider, at each point of ``at``.
+
+    What is run is run inside of ``alone``, and of the lock of this machine.
+
+    Raises:
+        BenchmarkError: A required provider is not there, or the child failed.
+    """
+    waiting = partial(say, "benchmark", "wait for another benchmark to end")
+    with alone(), alone_on_this_machine(waiting):
+        result = run_in_child(
+            measure_in_child,
+            BenchmarkRequest(spec, work, candidates),
+            failed=BenchmarkError,
+            limits=spec.limits,
+            log=Path(work.path("logs", "benchmark.log")),
+            doing=f"benchmark {', '.join(each.label for each in candidates)} and PyTorch",
+        )
+        models = {
+            each.label: Stored(Path(work.path(each.model.path)), each.size_bytes)
+            for each in candidates
+        }
+        start = time.monotonic()
+        weighed = memory_of(result, Course.of(spec), work, models)
+        seconds = result.seconds + time.monotonic() - start
+        return weighed.model_copy(update={"seconds": seconds})
+
+
+def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
+    """In the child: open everything, then time it, and so on for as many sittings as there are."""
+    spec, work, candidates = request
+    models = {each.label: Path(work.path(each.model.path)) for each in candidates}
+    measurement = Measurement(Course.of(spec), work, models)
+    names, timings = ", ".join(models), measurement.timings
+    with ExitStack() as stack:
+        contenders = _Contenders(request, measurement, stack)
+        hold(
+            measurement.course,
+            contenders.open,
+            timings,
+            announce=lambda done, planned: say("benchmark", f"{names}, PyTorch", done, planned),
+        )
+        measurement.throughput = tuple(throughput(measurement.course, contenders.reopen))
+    say("benchmark", f"profile of {names}")
+    measurement.profiles = tuple(contenders.profiles())
+    return measurement.result(timings.over_fastest(), _speedups(timings))
+
+
+class _Contenders:
+    """PyTorch and the candidates, opened sitting by sitting."""
+
+    def __init__(
+        self, request: BenchmarkRequest, measurement: Measurement, stack: ExitStack
+    ) -> None:
+        self.request, self.stack = request, stack
+        self.course, self.timings = measurement.course, measurement.timings
+        self.skipped = measurement.skipped
+        self.models = dict(measurement.models)
+        self.libraries = noted_libraries(request.work.folder)
+        self.benchmark = request.spec.benchmark
+        self.baselines: list[Baseline] = []
+        self.pytorch: list[Contender] = []
+
+    def open(self, number: int) -> Sequence[Contender]:
+        """Everything for a sitting; what those before have shown to be slower is left out.
+
+        PyTorch's weights move before the sessions are opened or after, in turn, as the sessions
+        themselves are opened in turn from either end.
+        """
+        backwards = bool(number % 2)
+        if number >= FEWEST_TO_LEAVE:
+            slower = {each.contender for each in self.timings.over_fastest() if each.low > 1}
+            self.models = {name: path for name, path in self.models.items() if name not in slower}
+        if not backwards:
+            self._move()
+        opened = self._sessions(backwards=backwards)
+        if number == 0:
+            self._begin(opened)
+        if backwards:
+            self._move()
+        return [*self.pytorch, *opened.contenders]
+
+    def reopen(self) -> Sequence[Contender]:
+        """Once more, what was left at the end."""
+        return [*self.pytorch, *self._sessions(backwards=False).contenders]
+
+    def profiles(self) -> Iterator[Profile]:
+        """Where the time of each candidate goes, on every provider that started."""
+        models = [
+            Profiled(
+                each.label,
+                self.models[each.label],
+                modules_of(self.request.work, label_of(each.strategy, variant=each.variant)),
+            )
+            for each in self.request.candidates
+            if each.label in self.models
+        ]
+        providers = self.benchmark.providers
+        return profiles(self.course, self.request.work, models, providers, self.libraries)
+
+    def _sessions(self, *, backwards: bool) -> Opened:
+        return open_all(
+            self.benchmark, self.request.work, self.models, self.libraries, backwards=backwards
+        )
+
+    def _begin(self, opened: Opened) -> None:
+        self.skipped += opened.skipped
+        self.benchmark = self.benchmark.model_copy(update={"providers": opened.providers})
+        spec, work, _ = self.request
+        for device in dict.fromkeys(each.device for each in opened.contenders) or ("cpu",):
+            found = self.stack.enter_context(baseline(spec, work, device))
+            if found is not None:
+                self.baselines.append(found)
+                self.pytorch += found.eager()
+                if self.benchmark.torch_compile:
+                    self.pytorch += self._compiled(found)
+
+    def _compiled(self, found: Baseline) -> list[Contender]:
+        """Those of ``torch.compile``; none, and the reason, where the first call fails."""
+        contenders, sizes = found.compiled(), self.course.points[0]
+        say("benchmark", "torch.compile")
+        try:
+            for each in contenders:
+                start = time.perf_counter()
+                each.prepare(self.course.feed(sizes))()
+                self.timings.first_run(each, (time.perf_counter() - start) * 1e3)
+        except Exception as error:  # no compiler on this machine, or a model that it breaks on
+            reason = one_line(error)
+            self.skipped.append(Verdict(name=COMPILED, outcome="skipped", reason=reason))
+            return []
+        return contenders
+
+    def _move(self) -> None:
+        for each in self.baselines:
+            each.move_weights()
+
+
+def _speedups(timings: Timings) -> Iterator[Ratio]:
+    """PyTorch's latency over each candidate's, in each place, over all points."""
+    eager = {
+        (each.device, each.binding): key
+        for key, each in timings.contenders.items()
+        if each.label == EAGER
+    }
+    for key, each in timings.contenders.items():
+        base = eager.get((each.device, each.binding))
+        if each.provider and base is not None and (found := timings.ratio(base, key)):
+            yield found

@@ -1,0 +1,196 @@
+"""Does ONNX Runtime say on every saved sample what PyTorch said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from onnxproof.errors import one_line
+from onnxproof.progress import say
+from onnxproof.records import Basis, OutputParity, Reference, Verdict, Work
+from onnxproof.samples.grid import affordable
+from onnxproof.samples.test_data import read_set
+from onnxproof.spec import Provider, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from onnxproof.check.compare import Budget
+    from onnxproof.runtime import Session
+
+BASES: Final[dict[Basis, str]] = {
+    "noise": "from PyTorch's own noise against float64",
+    "rounding": "from what rounded products do to PyTorch",
+    "dtype": "by dtype, since the noise is not known",
+    "spec": "as the spec asks",
+    "exact": "must be equal",
+}
+
+
+UNOPTIMIZED_SECONDS: Final = 1.0
+"""Without its rewrites ONNX Runtime is several times slower, and consumers run it with them."""
+
+
+class Disagreement(Exception):
+    """The graph gives nothing that could be compared element by element."""
+
+
+def check_parity(
+    spec: Spec, work: Work, session: Session, reference: Reference, *, optimized: bool = True
+) -> tuple[Verdict, tuple[OutputParity, ...]]:
+    """The verdict, and the numbers of every output where there are some.
+
+    With ``optimized`` every sample is compared; without, the first of each shape, cheapest first,
+    while there is time: ONNX Runtime's rewrites change with shapes, not with values. Both are held
+    to the same tolerance.
+    """
+    points = [point for point in reference.points if point.sets]
+    if optimized:
+        sets: Iterable[str] = (each for point in points for each in point.sets)
+        return judge("parity", spec, work, session, reference, sets)
+    sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
+    return judge("parity_unoptimized", spec, work, session, reference, sets)
+
+
+def check_overflow(spec: Spec, work: Work, session: Session, reference: Reference) -> Verdict:
+    """The verdict on a graph that overflows where float16 does; see ``onnxproof.check.float16``.
+
+    One sample of each shape, cheapest first, while there is time.
+    """
+    points = [point for point in reference.points if point.sets]
+    sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
+    verdict, _ = judge("parity_float16", spec, work, session, reference, sets)
+    if verdict.outcome == "failed":
+        reason = (
+            f"computed node by node in float16, as a GPU may, and not in float32 as ONNX Runtime's "
+            f"CPU provider does: "
+            f"{verdict.reason}"
+        )
+        return verdict.model_copy(update={"reason": reason})
+    return verdict
+
+
+def judge(
+    name: str,
+    spec: Spec,
+    work: Work,
+    session: Session,
+    reference: Reference,
+    sets: Iterable[str],
+    provider: Provider | None = None,
+) -> tuple[Verdict, tuple[OutputParity, ...]]:
+    """The verdict ``name`` over the samples ``sets``, and the numbers of every output.
+
+    Args:
+        name: Of the verdict.
+        spec: What was asked.
+        work: The folder of the reference.
+        session: The graph, on some provider.
+        reference: What PyTorch said.
+        sets: Names of samples.
+        provider: Whose tolerance holds; None for the usual one.
+    """
+    compared: list[str] = []
+    try:
+        parity = compare_all(spec, work, session, reference, _noted(sets, compared), provider)
+    except Disagreement as error:
+        return Verdict(name=name, outcome="failed", reason=str(error)), ()
+    if bad := [each for each in parity if each.mismatched]:
+        worst = max(bad, key=lambda each: each.mismatched / each.elements)
+        reason = (
+            f"output {worst.name!r} differs by {worst.max_abs_diff:.3g}, "
+            f"{worst.budget_used:.3g} times what is allowed (atol={worst.atol:.3g}, "
+            f"rtol={worst.rtol:.3g}, {BASES[worst.basis]}) in {worst.worst_set} at index "
+            f"{list(worst.worst_index)} ({_where(reference, worst.worst_set)}); "
+            f"{worst.mismatched} of {worst.elements} elements fail, "
+            f"{len(bad)} of {len(parity)} outputs"
+        )
+        return Verdict(name=name, outcome="failed", reason=reason), parity
+    used = max(each.budget_used or 0.0 for each in parity)
+    taken = set(compared)
+    shapes = sum(1 for point in reference.points if taken & set(point.sets))
+    reason = f"{shapes} shapes, {len(compared)} samples within tolerance, {used:.2g} of it used"
+    if left_out := len(reference.points) - shapes:
+        reason += f"; {left_out} shapes were beyond the budget"
+    return Verdict(name=name, outcome="passed", reason=reason), parity
+
+
+def compare_all(
+    spec: Spec,
+    work: Work,
+    session: Session,
+    reference: Reference,
+    sets: Iterable[str],
+    provider: Provider | None = None,
+) -> tuple[OutputParity, ...]:
+    """Parity of every output over the samples ``sets``; the tolerance is that of all samples.
+
+    Raises:
+        Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
+    """
+    from onnxproof.check.compare import compare, merge
+
+    every = [name for point in reference.points for name in point.sets]
+    saved = {name: read_set(Path(work.path(reference.folder, name))) for name in every}
+    outputs = {
+        each.name: [saved[name][1][each.name] for name in every] for each in reference.outputs
+    }
+    budgets = _budgets(spec, reference, outputs, provider)
+    parity: dict[str, OutputParity] = {}
+    for number, name in enumerate(sets):
+        say("check", f"ONNX Runtime on {name}", number, len(every))
+        feed, expected = saved[name]
+        try:
+            actual = session.run(feed)
+        except Exception as error:  # ONNX Runtime's classes have no common base
+            text = one_line(error, 400)
+            raise Disagreement(
+                f"ONNX Runtime failed on a reference input ({_where(reference, name)}): {text}"
+            ) from error
+        for output, wanted in expected.items():
+            found = actual[output]
+            if found.shape != wanted.shape or found.dtype != wanted.dtype:
+                raise Disagreement(
+                    f"output {output!r} is {found.dtype}{list(found.shape)}, "
+                    f"PyTorch gives {wanted.dtype}{list(wanted.shape)} ({_where(reference, name)})"
+                )
+            row = compare(output, wanted, found, budgets[output], name)
+            parity[output] = merge(parity[output], row) if output in parity else row
+    return tuple(parity.values())
+
+
+def _noted(names: Iterable[str], into: list[str]) -> Iterator[str]:
+    for name in names:
+        yield name
+        into.append(name)
+
+
+def _budgets(
+    spec: Spec,
+    reference: Reference,
+    outputs: Mapping[str, Sequence[np.ndarray]],
+    provider: Provider | None,
+) -> dict[str, Budget]:
+    from onnxproof.check.compare import budget_for, budget_on
+    from onnxproof.runtime import precision_of
+
+    noise = {each.name: each for each in reference.noise}
+    budgets = {
+        name: budget_for(spec, name, arrays, noise.get(name)) for name, arrays in outputs.items()
+    }
+    if provider is None:
+        return budgets
+    precision = precision_of(provider.name, provider.options)
+    rounding = {each.name: each for each in reference.rounding if each.precision == precision}
+    return {
+        name: budget_on(provider, precision, budgets[name], arrays, rounding.get(name))
+        for name, arrays in outputs.items()
+    }
+
+
+def _where(reference: Reference, set_name: str) -> str:
+    from onnxproof.samples.grid import label
+
+    point = next(point for point in reference.points if set_name in point.sets)
+    return label(point.dims)

@@ -1,0 +1,142 @@
+"""Counts of operators, taken while a program is read or translated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Final, NoReturn
+
+from onnxproof.errors import ExportError
+from onnxproof.export.hints import OPERATOR
+from onnxproof.records import Operator, OperatorPlace, OperatorReport
+from onnxproof.spec import Strategy
+from onnxproof.usercode.source_lines import author_line
+
+MAX_PLACES: Final = 3
+"""Of each operator in a report: BERT-base has 73 linear layers."""
+
+NO_TRANSLATION: Final = "no translation"
+
+
+@dataclass(slots=True)
+class _Uses:
+    count: int = 0
+    onnx: Counter[str] = field(default_factory=Counter)
+    places: list[OperatorPlace] = field(default_factory=list)
+    fault: str = ""
+
+
+class OperatorLog:
+    """What an exporter tells of its operators; one log for one export."""
+
+    def __init__(self, strategy: Strategy, opset: int, roots: Sequence[str]) -> None:
+        self._strategy: Strategy = strategy
+        self.opset = opset
+        self.outer = ""  # name of the author's module in one that was put around it
+        self._roots = roots
+        self._uses: dict[str, _Uses] = {}
+        self._others: Counter[str] = Counter()
+        self._unknown = ""
+
+    def found(self, name: str, module: str, trace: str) -> None:
+        """One use of an operator, with the path of its module and its stack trace."""
+        uses = self._uses.setdefault(name, _Uses())
+        uses.count += 1
+        if len(uses.places) < MAX_PLACES:
+            if self.outer and module.partition(".")[0] == self.outer:
+                module = module.partition(".")[2]
+            place = OperatorPlace(module=module, line=author_line(trace, self._roots))
+            uses.places += [place] if place not in uses.places else []
+
+    def became(self, name: str | None, onnx: str) -> None:
+        """One ONNX node, of the operator that it comes from; None where it comes from none."""
+        uses = self._uses.get(name) if name else None
+        (self._others if uses is None else uses.onnx)[onnx] += 1
+
+    def untranslated(self, name: str, fault: str) -> None:
+        """A use that no translation takes."""
+        self._uses[name].fault = fault
+
+    def keep(self, kept: Iterable[str], unknown: str) -> None:
+        """Forget ONNX operators that the finished graph has nowhere; ``unknown`` says the rest."""
+        names = set(kept)
+        for uses in self._uses.values():
+            uses.onnx = Counter({name: n for name, n in uses.onnx.items() if name in names})
+        self._unknown = unknown
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._uses.clear()
+        self._others.clear()
+
+    def report(self, fault: str = "") -> OperatorReport:
+        """What was logged, of an export that ended with ``fault``."""
+        return OperatorReport(
+            strategy=self._strategy,
+            opset=self.opset,
+            operators=tuple(
+                Operator(
+                    name=name,
+                    count=uses.count,
+                    onnx=dict(uses.onnx.most_common()),
+                    places=tuple(uses.places),
+                    fault=uses.fault,
+                )
+                for name, uses in self._uses.items()
+            ),
+            others=dict(self._others.most_common()),
+            unknown=self._unknown,
+            fault=fault,
+        )
+
+    def refuse_untranslated(self) -> None:
+        """Say which operators have no translation.
+
+        Raises:
+            ExportError: With all of them at once.
+        """
+        missing = self.report().untranslated
+        if not missing:
+            return
+        listed = "; ".join(map(describe, missing))
+        operators = "operator does" if len(missing) == 1 else "operators do"
+        raise ExportError(
+            f"{self._strategy}: {len(missing)} {operators} not translate to ONNX opset "
+            f"{self.opset}: {listed}",
+            where=next((each.line for each in missing[0].places), ""),
+            hint=OPERATOR,
+        )
+
+
+@contextmanager
+def replaced(module: ModuleType, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Let ``module`` have another function under ``name`` inside of the block."""
+    original = getattr(module, name)
+    setattr(module, name, function)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+def raise_ours(error: Exception) -> NoReturn:
+    """Raise the ``ExportError`` that an exporter has wrapped in its own, else ``error`` itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ExportError):
+            raise cause from None
+        cause = cause.__cause__
+    raise error
+
+
+def describe(operator: Operator) -> str:
+    """``demo::twist (3 times, first at net.py:12 in layers.0)``."""
+    times = "once" if operator.count == 1 else f"{operator.count} times"
+    place = operator.places[0] if operator.places else None
+    where = f", first at {place.line}" if place and place.line else ""
+    module = f" in {place.module}" if place and place.module else ""
+    fault = f": {operator.fault}" if operator.fault else ""
+    return f"{operator.name} ({times}{where}{module}){fault}"

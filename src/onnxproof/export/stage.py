@@ -1,0 +1,151 @@
+"""Ways out of PyTorch: ``dynamo`` (torch.export), ``trace`` and ``script`` (TorchScript)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from onnxproof.errors import ExportError, OnnxproofError
+from onnxproof.export.operators import save_report
+from onnxproof.isolation.child import run_in_child
+from onnxproof.records import Baked, Candidate, Loaded, Work, label_of
+from onnxproof.samples.grid import example_sizes
+from onnxproof.spec import Spec, Strategy
+
+if TYPE_CHECKING:
+    from onnxproof.export.operators.log import OperatorLog
+    from onnxproof.graph.external_data import Exported
+    from onnxproof.source.module import SourceModule
+
+
+class ExportRequest(NamedTuple):
+    """What the child gets."""
+
+    spec: Spec
+    work: Work
+    loaded: Loaded
+    strategy: Strategy
+    variant: str = ""  # of source.variants; empty for the declared source
+
+
+class _Made(NamedTuple):
+    """One graph out of an exporter, and what was seen on the way."""
+
+    exported: Exported
+    log: OperatorLog
+    baked: tuple[Baked, ...]
+
+
+def export_onnx(
+    spec: Spec, work: Work, loaded: Loaded, strategy: Strategy, variant: str = ""
+) -> Candidate:
+    """The graph that one strategy gives, saved; nothing is claimed of its numbers.
+
+    Raises:
+        ExportError: The strategy gave no graph, with the reason in the exporter's words; or the
+            variant of the source has other weights.
+        SpecError: ``export.opset`` is newer than the declared runtime loads.
+    """
+    label = label_of(strategy, variant=variant)
+    return run_in_child(
+        export_in_child,
+        ExportRequest(spec, work, loaded, strategy, variant),
+        failed=ExportError,
+        limits=spec.limits,
+        log=Path(work.path("logs", f"export-{label}.log")),
+        doing=f"export by {label}",
+    )
+
+
+def export_in_child(request: ExportRequest) -> Candidate:
+    """In the child: build the module again, export it, name its dims, stamp it, save it."""
+    from onnxproof.export.operators.log import OperatorLog
+    from onnxproof.export.specialization import watch_baking
+    from onnxproof.export.workarounds import try_remedies
+    from onnxproof.graph.contract import check_contract
+    from onnxproof.graph.external_data import SUFFIX, store
+    from onnxproof.graph.finalize import forget_places, name_dims, save_candidate, stamp
+    from onnxproof.graph.opset import choose_opset
+    from onnxproof.graph.source_map import keep_places
+    from onnxproof.source.variant import build_variant
+
+    spec, work, loaded, strategy, variant = request
+    start = time.monotonic()
+    opset, ir_version = choose_opset(spec.export, strategy)
+    outputs = [output.name for output in loaded.reference.outputs]
+    source = build_variant(spec, work, variant, loaded.weights_sha256)
+
+    def make() -> _Made:
+        log = OperatorLog(strategy, opset, work.roots)
+        with watch_baking(work.roots) as baked:
+            exported = run_exporter(source, work, strategy, outputs, log)
+        name_dims(exported.model.graph.input, loaded.reference.inputs)
+        name_dims(exported.model.graph.output, loaded.reference.outputs)
+        return _Made(exported, log, tuple(baked))
+
+    def sound(each: _Made) -> bool:
+        return check_contract(each.exported.model.graph, loaded.reference).outcome == "passed"
+
+    made, remedies = try_remedies(make, sound, source.model, spec)
+    exported, log, baked = made
+    model = exported.model
+    model.ir_version = min(model.ir_version, ir_version)
+    label = label_of(strategy, variant=variant)
+    modules = [name for name, _ in source.model.named_modules()]
+    keep_places(model, work, label, modules, log.outer)
+    forget_places(model)
+    stamp(model, work.metadata)
+    candidate = save_candidate(
+        model,
+        work,
+        strategy=strategy,
+        simplifier="none",
+        variant=variant,
+        seconds=time.monotonic() - start,
+        weights=store(exported, work, f"{label}{SUFFIX}"),
+    )
+    save_report(log.report(), work, candidate.label)
+    return candidate.model_copy(update={"baked": baked, "remedies": remedies})
+
+
+def run_exporter(
+    source: SourceModule, work: Work, strategy: Strategy, outputs: list[str], log: OperatorLog
+) -> Exported:
+    """In a child: let one exporter make what it can of the module.
+
+    Args:
+        source: What to export.
+        work: Where the module's code may come from.
+        strategy: Which exporter.
+        outputs: Names of the graph's outputs; without any, the exporter names them.
+        log: Gets the operators that the exporter finds.
+
+    Raises:
+        ExportError: It gave no graph.
+    """
+    from onnxproof.export.dynamo import export_dynamo
+    from onnxproof.export.failure import explain
+    from onnxproof.export.torchscript import export_torchscript
+    from onnxproof.export.translations import read_translations
+    from onnxproof.samples.generate import draw
+    from onnxproof.source.flat_inputs import INNER
+
+    spec = source.spec
+    feed = draw(spec.inputs, example_sizes(spec.dims), spec.check.seed, 0)
+    arguments = source.arguments(feed)
+    translations = read_translations(spec, work, strategy)
+    log.outer = "" if source.module is source.model else INNER
+    try:
+        if strategy == "dynamo":
+            exported = export_dynamo(source, arguments, outputs, translations, log)
+        else:
+            exported = export_torchscript(source, arguments, outputs, strategy, translations, log)
+    except OnnxproofError:
+        raise
+    except Exception as error:
+        fault = explain(error, strategy, work.roots)
+        message = f"{strategy}: {fault.reason}"
+        raise ExportError(message, where=fault.where, hint=fault.hint) from error
+    translations.add_functions(exported.model)
+    return exported

@@ -1,0 +1,83 @@
+"""How far a tensor inside of a graph may be from its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from onnxproof.check.compare import UNKNOWN
+from onnxproof.records import OutputParity
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LEAST_SHARE: Final = 0.1
+"""Of the usual tolerance: what a narrower one of an output would catch inside is rounding."""
+ENDLESS: Final = 1e30
+"""Masks stand for minus infinity by such numbers; they are no measure of a tensor's magnitude."""
+
+
+class Gap(NamedTuple):
+    """The element that is furthest off."""
+
+    max_abs_diff: float
+    budget: float
+    place: tuple[int, ...]
+    told: str = ""  # where it is not a matter of elements
+
+
+class Budget:
+    """Of an output its own tolerance; of any other tensor the same share of its magnitude."""
+
+    def __init__(self, rows: Sequence[OutputParity], expected: Mapping[str, np.ndarray]) -> None:
+        self._outputs = {each.name: (each.atol, each.rtol) for each in rows}
+        shares = []
+        for each in rows:
+            scale = _magnitude(expected[each.name]) if each.name in expected else 0.0
+            if each.mismatched and each.dtype in UNKNOWN and scale:
+                shares.append(max(each.atol / scale, each.rtol))
+        self._share = min(shares, default=None)
+
+    def gap(self, name: str, expected: np.ndarray, found: np.ndarray) -> Gap | None:
+        """How far off ``found`` is, or None within the budget.
+
+        NaN is no difference to NaN, nor infinity to infinity: a mask inside may have them.
+        """
+        import numpy as np
+
+        if expected.size == found.size == 1:
+            expected = expected.reshape(found.shape)  # a Python number beside a tensor
+        if expected.shape != found.shape:
+            told = f"its shape is {list(found.shape)}, and should be {list(expected.shape)}"
+            return Gap(float("inf"), 0.0, (), told)
+        wanted, given = expected.astype(np.float64), found.astype(np.float64)
+        atol, rtol = self._tolerance(name, expected)
+        with np.errstate(invalid="ignore", over="ignore"):
+            difference = np.asarray(np.abs(given - wanted))
+            allowed = np.asarray(atol + rtol * np.abs(wanted))
+        difference[np.asarray((wanted == given) | (np.isnan(wanted) & np.isnan(given)))] = 0.0
+        difference[~np.isfinite(difference)] = np.inf
+        bad = difference > np.where(np.isfinite(allowed), allowed, 0.0)
+        if not bad.any():
+            return None
+        # Of what is beyond, the worst; next to an infinite value a large one may be allowed.
+        index = np.unravel_index(int(np.argmax(np.where(bad, difference, -1.0))), bad.shape)
+        place = tuple(int(each) for each in index)
+        return Gap(float(difference[index]), float(np.nan_to_num(allowed[index])), place)
+
+    def _tolerance(self, name: str, expected: np.ndarray) -> tuple[float, float]:
+        if name in self._outputs:
+            return self._outputs[name]
+        if expected.dtype.kind != "f":
+            return 0.0, 0.0
+        usual = UNKNOWN[str(expected.dtype)]
+        share = usual if self._share is None else max(self._share, LEAST_SHARE * usual)
+        return share * _magnitude(expected), share
+
+
+def _magnitude(array: np.ndarray) -> float:
+    """The largest one that stands for a number."""
+    import numpy as np
+
+    values = np.abs(array.astype(np.float64))
+    return float(np.max(values, initial=0.0, where=values < ENDLESS))

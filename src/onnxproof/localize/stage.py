@@ -1,0 +1,265 @@
+"""Where a graph that failed parity goes wrong: the first node, its module, its line, and a model.
+
+The answer explains a verdict and never changes it. What is compared with what:
+
+- a simplified graph with the plain one, tensor by tensor of the same name;
+- dynamo's graph with the exported program, run node by node: their names are the same;
+- TorchScript's graphs with what PyTorch computes eagerly, by value and by module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from onnxproof.errors import LocaliseError, one_line
+from onnxproof.isolation.child import run_in_child
+from onnxproof.records import (
+    Candidate,
+    CheckResult,
+    Divergence,
+    Loaded,
+    OperatorPlace,
+    OutputParity,
+    Work,
+    label_of,
+)
+from onnxproof.samples.generate import Feed
+from onnxproof.samples.test_data import read_set
+from onnxproof.spec import Spec
+from onnxproof.usercode.libraries import find_libraries
+from onnxproof.usercode.source_lines import without_folders
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from onnxproof.localize.budget import Budget, Gap
+    from onnxproof.localize.reproducer import Region, Reproducer
+    from onnxproof.localize.walk import Suspect, Values, Walk
+    from onnxproof.runtime.intermediates import Examined
+
+MAX_SECONDS: Final = 120.0
+MAX_SUSPECTS: Final = 8
+"""Tensors beyond their budget that are tried alone; the fault is among the first."""
+MAX_AMONG: Final = 20
+
+
+class LocaliseRequest(NamedTuple):
+    """What the child gets."""
+
+    spec: Spec
+    work: Work
+    loaded: Loaded
+    candidate: Candidate
+    check: CheckResult
+    plain: Candidate | None = None  # what a simplified graph was made from
+
+
+def localise(
+    spec: Spec,
+    work: Work,
+    loaded: Loaded,
+    candidate: Candidate,
+    check: CheckResult,
+    plain: Candidate | None = None,
+) -> Divergence:
+    """Where the candidate's graph goes wrong; what broke on the way is a reason, never an error."""
+    seconds = min(spec.limits.seconds, MAX_SECONDS)
+    against = plain.label if plain else "PyTorch"
+    try:
+        return run_in_child(
+            localise_in_child,
+            LocaliseRequest(spec, work, loaded, candidate, check, plain),
+            failed=LocaliseError,
+            limits=spec.limits.model_copy(update={"seconds": seconds}),
+            log=Path(work.path("logs", f"localise-{candidate.label}.log")),
+            doing=f"find where {candidate.label} goes wrong",
+        )
+    except Exception as error:  # a verdict stands, whatever happens to what explains it
+        late = isinstance(error, LocaliseError) and error.end == "timeout"
+        fault = f"{seconds:g} s were not enough" if late else one_line(error)
+        text = without_folders(fault, work.roots)
+        return Divergence(against=against, reason=f"could not be localised: {text}")
+
+
+def localise_in_child(request: LocaliseRequest) -> Divergence:
+    """In the child: take the sample that is furthest off, and walk the graph on it."""
+    from onnxproof.localize.budget import Budget
+    from onnxproof.localize.walk import Walk
+    from onnxproof.runtime.intermediates import Examined
+
+    libraries = find_libraries(request.spec.export.needs, request.work)
+    examined = Examined(request.work, request.candidate, libraries)
+    finder = _Finder(request, examined)
+    for name in _sets(request):
+        feed, expected = read_set(Path(request.work.path(request.loaded.reference.folder, name)))
+        budget = Budget(request.check.parity, expected)
+        try:
+            found = examined.run(feed, examined.outputs)
+        except Exception as error:  # ONNX Runtime's classes have no common base
+            return finder.stopped(error, name)
+        if not any(budget.gap(each, expected[each], found[each]) for each in expected):
+            if level := _wrong_level(examined, feed, expected, budget):
+                return finder.optimized(level, name)
+            continue
+        with finder.values(feed, budget) as values:
+            return finder.first(Walk(examined, values, feed, expected, budget), name)
+    reason = "could not be localised: every saved sample is right when it is run again"
+    return Divergence(against=finder.against, reason=reason)
+
+
+def _sets(request: LocaliseRequest) -> list[str]:
+    """The set of the worst output; all of them where no number says which."""
+    bad = [each for each in request.check.parity if each.mismatched]
+    if not bad:
+        return [name for point in request.loaded.reference.points for name in point.sets]
+
+    def share(row: OutputParity) -> float:
+        return row.mismatched / row.elements
+
+    return [max(bad, key=share).worst_set]
+
+
+def _wrong_level(
+    examined: Examined, feed: Feed, expected: dict[str, np.ndarray], budget: Budget
+) -> str:
+    """The lowest level of ONNX Runtime's optimizations that gives wrong outputs; empty for none."""
+    from onnxproof.runtime import OPTIMIZATIONS
+
+    for level in OPTIMIZATIONS:
+        found = examined.run(feed, examined.outputs, level)
+        if any(budget.gap(name, expected[name], found[name]) for name in expected):
+            return level
+    return ""
+
+
+class _Finder:
+    def __init__(self, request: LocaliseRequest, examined: Examined) -> None:
+        from onnxproof.graph.source_map import read_places
+
+        self.request, self.examined = request, examined
+        self.against = request.plain.label if request.plain else "PyTorch"
+        candidate = request.candidate
+        exported = label_of(candidate.strategy, variant=candidate.variant)
+        self.places = read_places(request.work, exported)
+
+    @contextmanager
+    def values(self, feed: Feed, budget: Budget) -> Iterator[Values]:
+        """What the tensors should be."""
+        from onnxproof.runtime.intermediates import Examined, GraphValues
+
+        if (plain := self.request.plain) is not None:
+            graph = Examined(self.request.work, plain, self.examined.libraries)
+            yield GraphValues(graph, feed)
+            return
+        with ExitStack() as stack:
+            yield self._of_pytorch(feed, budget, stack)
+
+    def first(self, walk: Walk, set_name: str) -> Divergence:
+        """The first tensor beyond its budget whose nodes are wrong alone; else the very first."""
+        first = None
+        for number, suspect in enumerate(walk.suspects()):
+            if number == MAX_SUSPECTS:
+                break
+            told = self._told(walk, suspect, set_name)
+            if told.reproduces is not False:
+                return told
+            first = first or suspect
+        if first is None:
+            reason = "could not be localised: no tensor that can be compared is beyond its budget"
+            return Divergence(against=self.against, worst_set=set_name, reason=reason)
+        told = self._told(walk, first, set_name)
+        reason = (
+            "its nodes are right alone: small differences in what comes to them have grown too "
+            "large here"
+        )
+        return told.model_copy(update={"reason": reason})
+
+    def stopped(self, error: Exception, set_name: str) -> Divergence:
+        """ONNX Runtime could not run the graph; it names the node."""
+        text = without_folders(one_line(error, 400), self.request.work.roots)
+        named = re.search(r"Name:'([^']+)'", text)
+        node = next((each for each in self.examined.nodes if named and each.name == named[1]), None)
+        if node is None:
+            reason = f"could not be localised: ONNX Runtime stops on {set_name}: {text}"
+            return Divergence(against=self.against, worst_set=set_name, reason=reason)
+        place = self._place(node.output[0])
+        return Divergence(
+            against=self.against,
+            tensor=node.output[0],
+            node=node.name,
+            operator=node.op_type,
+            module=place.module,
+            line=place.line,
+            worst_set=set_name,
+            reason="ONNX Runtime stops there",
+        )
+
+    def optimized(self, level: str, set_name: str) -> Divergence:
+        """The graph is right, and what ONNX Runtime makes of it is not."""
+        reason = (
+            f"wrong only with ONNX Runtime's optimizations, from level {level} on: every node is "
+            "right by itself, and one that they fuse is not"
+        )
+        return Divergence(against=self.against, worst_set=set_name, reason=reason)
+
+    def _told(self, walk: Walk, suspect: Suspect, set_name: str) -> Divergence:
+        from onnxproof.localize.reproducer import region_of, save_reproducer
+
+        region = region_of(self.examined, suspect.tensor, set(walk.comparable) - {suspect.tensor})
+        folder = f"divergence/{self.request.candidate.label}"
+        saved = save_reproducer(walk, region, self.request.work, folder)
+        return self._divergence(region, suspect.gap, saved, set_name)
+
+    def _divergence(self, region: Region, gap: Gap, saved: Reproducer, set_name: str) -> Divergence:
+        from onnxproof.runtime.intermediates import names_read
+
+        node, weights = self.examined.made_by[region.tensor], set(self.examined.initializers)
+        others = [
+            f"{each.name} ({each.op_type})"
+            for each in region.nodes
+            if each is not node and not names_read(each) <= weights
+        ]
+        place = self._place(region.tensor)
+        return Divergence(
+            against=self.against,
+            tensor=region.tensor,
+            node=node.name or region.tensor,
+            operator=node.op_type,
+            among=tuple(others[-MAX_AMONG:]),
+            module=place.module,
+            line=place.line,
+            max_abs_diff=gap.max_abs_diff,
+            budget=gap.budget,
+            worst_set=set_name,
+            worst_index=gap.place,
+            reproducer=saved.model,
+            reproduces=saved.reproduces,
+            reason="; ".join(filter(None, (gap.told, saved.reason))),
+        )
+
+    def _of_pytorch(self, feed: Feed, budget: Budget, stack: ExitStack) -> Values:
+        """PyTorch's values, of the module as it was exported."""
+        from onnxproof.export.workarounds import REMEDIES
+        from onnxproof.localize.eager_values import eager_values
+        from onnxproof.localize.program_values import ProgramValues, exported_program
+        from onnxproof.source.variant import build_variant
+
+        spec, work, loaded, candidate, *_ = self.request
+        source = build_variant(spec, work, candidate.variant, loaded.weights_sha256)
+        for each in REMEDIES:
+            if each.name in candidate.remedies:
+                stack.enter_context(each.applied(source.model, spec))
+        if candidate.strategy == "dynamo":
+            try:
+                program = exported_program(source, work, candidate.opset)
+                return ProgramValues(program, source, feed)
+            except Exception as error:  # it was exported once, and may not be run by itself
+                print(f"by value, since the program gave none: {error}")  # noqa: T201  # the log
+        return eager_values(source, self.examined, feed, budget, self.places, work.roots)
+
+    def _place(self, tensor: str) -> OperatorPlace:
+        return self.places.get(tensor, OperatorPlace(module="", line=""))

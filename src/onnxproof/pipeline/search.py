@@ -1,0 +1,262 @@
+"""The one loop over candidates: source variant x strategy x simplifier; produce, check, benchmark.
+
+The flow hands it tasks, the library hands it plain functions; the order is written once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NoReturn, Protocol
+
+from onnxproof.errors import CheckError, ExportError, ProofRefused, StageError
+from onnxproof.export.hints import against_refusal
+from onnxproof.gates.selection import choose
+from onnxproof.gates.simplification import grown, less_fused, no_gain
+from onnxproof.records import (
+    Attempt,
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Divergence,
+    Ladder,
+    Simplifier,
+    label_of,
+)
+from onnxproof.spec import Spec, Strategy
+
+SIMPLIFIERS: Final[dict[Literal["first", "fastest"], tuple[Simplifier, ...]]] = {
+    "first": ("onnxsim", "onnxslim"),
+    "fastest": ("onnxsim", "onnxslim", "rewrite"),
+}
+"""What is made of each plain graph, by ``export.search``; ``first`` takes the first that holds."""
+SIDE_BY_SIDE_BYTES: Final = 2**30
+"""Of a graph with its weights; two larger ones and PyTorch would be open at once to be timed."""
+_TOO_LARGE: Final = "it is too large to be timed beside the plain graph"
+PARITY: Final = ("parity", "parity_unoptimized")
+"""Verdicts after which it is worth asking where the graph goes wrong."""
+
+
+class Stages(Protocol):
+    """What the loop calls; each raises its own StageError."""
+
+    def export(self, strategy: Strategy, variant: str) -> Candidate:
+        """The graph that a strategy gives of a variant of the source."""
+
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+        """What the simplifier makes of it."""
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        """Verdicts on it."""
+
+    def localise(
+        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+    ) -> Divergence:
+        """Where a graph that failed parity goes wrong; it raises nothing."""
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        """All of them timed in turn, with PyTorch."""
+
+
+def climb(spec: Spec, stages: Stages) -> Ladder:
+    """Try the spec's strategies in order, on the declared source and then on each of its variants.
+
+    ``search: first`` stops at the first strategy whose graph is proven, so a variant is tried only
+    where the declared source gave nothing; ``fastest`` proves all, and takes the fastest beyond
+    noise. When nothing is proven, ``chosen`` is None and every attempt has its reason.
+    """
+    return _fastest(spec, stages) if spec.export.search == "fastest" else _first(spec, stages)
+
+
+def _first(spec: Spec, stages: Stages) -> Ladder:
+    attempts: list[Attempt] = []
+    ladder = Ladder(attempts=())
+    for variant in ("", *spec.source.variants):
+        for strategy in spec.export.strategies:
+            if ladder.chosen is not None:
+                label = label_of(strategy, variant=variant)
+                reason = f"{ladder.chosen.label} was proven first"
+                attempts.append(Attempt(label=label, outcome="not_reached", reason=reason))
+                continue
+            plain = _plain(strategy, variant, stages)
+            ladder = _guarded(plain, strategy, variant, stages, spec)
+            attempts += ladder.attempts
+    return ladder.model_copy(update={"attempts": tuple(attempts)})
+
+
+def _guarded(
+    plain: Attempt, strategy: Strategy, variant: str, stages: Stages, spec: Spec
+) -> Ladder:
+    """The first simplifier whose graph is proven and not slower beyond noise, else the plain."""
+    attempts = [plain]
+    if plain.candidate is None or not _is_proven(plain):
+        attempts += _passed_over("first", plain, strategy, variant)
+        return Ladder(attempts=tuple(attempts))
+    chosen, benchmark, settled = plain.candidate, None, ""
+    for simplifier in SIMPLIFIERS["first"]:
+        if settled:
+            label = label_of(strategy, simplifier, variant)
+            attempts.append(Attempt(label=label, outcome="not_reached", reason=settled))
+            continue
+        rung = _simplified(plain, simplifier, stages, spec)
+        attempts.append(rung)
+        if rung.candidate is None:
+            continue
+        if no_gain(rung.candidate, plain.candidate, spec):
+            settled = f"{plain.label} stands"  # another simplifier hardly finds more
+        elif _is_proven(rung) and plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
+            chosen, settled = rung.candidate, f"{rung.label} stands"
+            attempts = _told_apart(attempts, {rung.label: f"proven; {_TOO_LARGE}"})
+        elif _is_proven(rung):
+            benchmark = stages.benchmark((plain.candidate, rung.candidate))
+            # The simplified one first: of a tie with as many nodes it stands.
+            chosen, reasons = choose((rung.candidate, plain.candidate), benchmark.ratios)
+            attempts = _told_apart(attempts, reasons)
+            slower = {each.contender for each in benchmark.ratios if each.low > 1}
+            settled = "" if rung.label in slower else f"{chosen.label} stands"
+    benchmark = benchmark or stages.benchmark((chosen,))
+    return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+
+
+def _fastest(spec: Spec, stages: Stages) -> Ladder:
+    attempts: list[Attempt] = []
+    for variant in ("", *spec.source.variants):
+        for strategy in spec.export.strategies:
+            plain = _plain(strategy, variant, stages)
+            attempts.append(plain)
+            if not _is_proven(plain):
+                attempts += _passed_over("fastest", plain, strategy, variant)
+                continue
+            attempts += [_simplified(plain, each, stages, spec) for each in SIMPLIFIERS["fastest"]]
+    kept = [each.candidate for each in attempts if each.candidate and _is_proven(each)]
+    if not kept:
+        return Ladder(attempts=tuple(attempts))
+    benchmark = stages.benchmark(tuple(kept))
+    chosen, reasons = choose(kept, benchmark.ratios)
+    attempts = _told_apart(attempts, reasons)
+    return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+
+
+def _passed_over(
+    search: Literal["first", "fastest"], plain: Attempt, strategy: Strategy, variant: str
+) -> list[Attempt]:
+    """What is not made of a plain graph that is not proven; nothing is said where there is none."""
+    return [
+        Attempt(
+            label=label_of(strategy, each, variant),
+            outcome="not_reached",
+            reason="the plain graph is not proven",
+        )
+        for each in SIMPLIFIERS[search]
+        if plain.check
+    ]
+
+
+def _told_apart(attempts: Sequence[Attempt], reasons: Mapping[str, str]) -> list[Attempt]:
+    return [
+        each.model_copy(update={"reason": reasons.get(each.label, each.reason)})
+        for each in attempts
+    ]
+
+
+def _marked(attempts: Sequence[Attempt], chosen: Candidate) -> tuple[Attempt, ...]:
+    return tuple(each.model_copy(update={"chosen": each.candidate == chosen}) for each in attempts)
+
+
+def refuse(ladder: Ladder) -> NoReturn:
+    """Say why nothing was proven.
+
+    Raises:
+        ProofRefused: A graph came out and was wrong.
+        CheckError: Graphs came out, and the check broke on each.
+        ExportError: No strategy gave a graph.
+    """
+    failed = [rung for rung in ladder.attempts if rung.outcome == "failed"]
+    reasons = "; ".join(map(_told, failed))
+    advised: dict[str, list[str]] = {}
+    for rung in failed:
+        if rung.hint:
+            advised.setdefault(rung.hint, []).append(rung.label)
+    for hint, labels in advised.items():
+        reasons += f". For {' and '.join(labels)}: {hint}"
+    if any(rung.check is not None for rung in ladder.attempts):
+        raise ProofRefused(f"no candidate was proven, so nothing is registered. {reasons}")
+    if any(rung.candidate is not None for rung in ladder.attempts):
+        raise CheckError(f"no candidate could be checked, so nothing is registered. {reasons}")
+    raise ExportError(f"no strategy gave an ONNX graph. {reasons}")
+
+
+def _told(rung: Attempt) -> str:
+    where = f" (at {rung.where})" if rung.where else ""
+    if rung.divergence is None:
+        return f"{rung.label}: {rung.reason}{where}"
+    sentence, saved = rung.divergence.sentence, rung.divergence.reproducer
+    alone = f" (alone in {saved.path})" if saved else ""
+    where = "" if rung.where in sentence else where
+    return f"{rung.label}: {rung.reason}{where}; {sentence}{alone}"
+
+
+def _plain(strategy: Strategy, variant: str, stages: Stages) -> Attempt:
+    """The graph of one strategy as it came out."""
+    plain = None
+    try:
+        plain = stages.export(strategy, variant)
+        verdict = stages.check(plain)
+    except StageError as error:
+        return _failed(label_of(strategy, variant=variant), error, plain)
+    return _attempt(plain, verdict, stages)
+
+
+def _simplified(plain: Attempt, simplifier: Simplifier, stages: Stages, spec: Spec) -> Attempt:
+    assert plain.candidate is not None
+    assert plain.check is not None
+    label = label_of(plain.candidate.strategy, simplifier, plain.candidate.variant)
+    candidate = None
+    try:
+        candidate = stages.simplify(plain.candidate, simplifier)
+        better = (candidate, plain.candidate, spec)
+        if worse := no_gain(*better) or grown(*better):
+            # It would not be taken if it were proven, so nobody waits for its check.
+            return Attempt(label=label, outcome="not_reached", reason=worse, candidate=candidate)
+        verdict = stages.check(candidate)
+    except StageError as error:
+        return _failed(label, error, candidate)
+    attempt = _attempt(candidate, verdict, stages, plain.candidate)
+    measured = spec.export.search == "fastest"
+    if _is_proven(attempt) and not measured and (lost := less_fused(verdict, plain.check)):
+        return attempt.model_copy(update={"outcome": "skipped", "reason": lost})
+    return attempt
+
+
+def _is_proven(attempt: Attempt) -> bool:
+    return attempt.outcome == "passed"
+
+
+def _failed(label: str, error: StageError, candidate: Candidate | None) -> Attempt:
+    return Attempt(
+        label=label,
+        outcome="failed",
+        reason=str(error),
+        where=error.where,
+        hint=error.hint,
+        candidate=candidate,
+    )
+
+
+def _attempt(
+    candidate: Candidate, verdict: CheckResult, stages: Stages, plain: Candidate | None = None
+) -> Attempt:
+    where, hint = against_refusal(candidate, verdict)
+    divergence = None
+    if any(each.name in PARITY and each.outcome == "failed" for each in verdict.verdicts):
+        divergence = stages.localise(candidate, verdict, plain)
+        where = where or divergence.line
+    return Attempt(
+        label=candidate.label,
+        outcome="passed" if verdict.proven else "failed",
+        reason=verdict.reason or "proven",
+        where=where,
+        hint=hint,
+        candidate=candidate,
+        check=verdict,
+        divergence=divergence,
+    )

@@ -1,0 +1,123 @@
+"""How far PyTorch's own answers lie from the exact ones: float32 (or float16) against float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from onnxproof.errors import LoadError, SpecError, one_line
+from onnxproof.progress import say
+from onnxproof.records import Noise, Reference, Work
+from onnxproof.samples.grid import affordable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from onnxproof.source.module import SourceModule
+
+MAX_WEIGHTS_BYTES: Final = 2**30
+"""In float64 they take twice as much, or four times."""
+LEAST_SECONDS: Final = 0.5
+SHARE_OF_REFERENCE: Final = 0.25
+"""What float64 may take of the seconds that the reference took, if that is more."""
+
+
+class Floor(NamedTuple):
+    """The noise of each float output, or why it is not known."""
+
+    noise: tuple[Noise, ...] = ()
+    missing: str = ""
+
+
+def measure_noise(
+    source: SourceModule, work: Work, reference: Reference, weights_bytes: int, seconds: float
+) -> Floor:
+    """Run one saved sample of each point again in float64, cheapest first.
+
+    The module is converted in place and is of no further use: two of them at once would take
+    three times the weights. Of a forward that names a dtype itself the noise stays unknown.
+
+    Args:
+        source: The module that gave the reference.
+        work: The folder of the reference.
+        reference: What it gave.
+        weights_bytes: Of the state; above ``MAX_WEIGHTS_BYTES`` nothing is measured.
+        seconds: What the reference took.
+    """
+    from onnxproof.samples.test_data import read_set
+
+    floats = [each.name for each in reference.outputs if each.dtype.startswith("float")]
+    if not floats or all(each.dtype == "float64" for each in reference.outputs):
+        return Floor(missing="no output of float32 or float16")
+    if weights_bytes > MAX_WEIGHTS_BYTES:
+        return Floor(missing=f"the weights are larger than {MAX_WEIGHTS_BYTES >> 20} MiB")
+    allowed = max(LEAST_SECONDS, seconds * SHARE_OF_REFERENCE)
+    points = [point for point in reference.points if point.sets]
+    seen: dict[str, list[Noise]] = {name: [] for name in floats}
+    try:
+        with _in_float64(source):
+            for number, point in enumerate(affordable(points, allowed)):
+                say("load", "PyTorch in float64", number, len(points))
+                feed, saved = read_set(Path(work.path(reference.folder, point.sets[0])))
+                exact = _exact(source, feed, point.dims)
+                for name in floats:
+                    if exact[name].dtype == "float64":  # else forward chose its dtype itself
+                        seen[name].append(between(name, saved[name], exact[name]))
+    except (LoadError, SpecError, RuntimeError, TypeError, KeyError, ValueError) as error:
+        return Floor(missing=f"the module does not run in float64: {one_line(error, 200)}")
+    noise = tuple(_worst(each) for each in seen.values() if each)
+    return Floor(noise, "" if noise else "forward computes in a dtype of its own")
+
+
+@contextmanager
+def _in_float64(source: SourceModule) -> Iterator[None]:
+    """Parameters, buffers and what forward makes without naming a dtype."""
+    import torch
+
+    usual = torch.get_default_dtype()
+    source.module.double()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(usual)
+
+
+def _exact(
+    source: SourceModule, feed: dict[str, np.ndarray], sizes: dict[str, int]
+) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    from onnxproof.reference.outputs import run
+
+    def widened(array: np.ndarray) -> np.ndarray:
+        if array.dtype.kind != "f":
+            return array
+        wide = array.astype(np.float64)
+        # The lowest number of a dtype stands for minus infinity in a mask.
+        wide[array == np.finfo(array.dtype).min] = np.finfo(np.float64).min
+        return wide
+
+    return run(source, {name: widened(array) for name, array in feed.items()}, sizes)
+
+
+def between(name: str, saved: np.ndarray, exact: np.ndarray) -> Noise:
+    """The largest difference among elements that are finite in both.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    import numpy as np
+
+    if saved.shape != exact.shape:
+        raise ValueError(f"output {name!r} has the shape {list(exact.shape)} there")
+    both = np.isfinite(saved) & np.isfinite(exact)
+    difference = np.abs(np.where(both, saved - exact, 0.0))
+    return Noise(name=name, max_abs=float(np.max(difference, initial=0.0)), sets=1)
+
+
+def _worst(seen: list[Noise]) -> Noise:
+    most = max(seen, key=lambda each: each.max_abs)
+    return most.model_copy(update={"sets": len(seen)})

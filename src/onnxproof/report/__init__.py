@@ -1,0 +1,4 @@
+"""Words for people: Markdown and plots made from records.
+
+Nothing here decides or measures. Imports ``samples``, ``records``, ``spec`` and the ground.
+"""

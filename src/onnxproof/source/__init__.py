@@ -1,0 +1,33 @@
+"""Kinds of ``source``: a module for each that builds the ``nn.Module``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnxproof.records import Work
+from onnxproof.spec import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(source: Source, work: Work) -> nn.Module:
+    """The module that ``source`` names, before ``source.weights`` is put into it.
+
+    Raises:
+        SourceError: A file, a class or a package is not there, or would run code unasked.
+        LoadError: What is there raised, or is no module.
+    """
+    from onnxproof.source import exported_program, factory, mlflow_model, model_zoo, torchscript
+    from onnxproof.source import transformers_model as transformers
+
+    builders = {
+        "factory": factory.build,
+        "torchscript": torchscript.build,
+        "exported_program": exported_program.build,
+        "mlflow": mlflow_model.build,
+        "transformers": transformers.build,
+        "timm": model_zoo.build,
+        "torchvision": model_zoo.build,
+    }
+    return builders[source.kind](source, work)

@@ -1,0 +1,39 @@
+"""``source.factory``: a callable of an allowed module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnxproof.errors import LoadError, one_line
+from onnxproof.records import Work
+from onnxproof.spec import Source
+from onnxproof.usercode.access import import_factory
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(source: Source, work: Work) -> nn.Module:
+    """What the factory returns for ``source.kwargs``.
+
+    Raises:
+        SourceError: The code may not be loaded, or is not there.
+        LoadError: The factory raised, or returned something else.
+    """
+    import torch
+
+    factory = import_factory(source.place, work.roots, work.allow, local_code=work.local_code)
+    try:
+        module = factory(**source.kwargs)
+    except Exception as error:
+        text = one_line(error)
+        raise LoadError(
+            f"factory {source.place} raised {type(error).__name__}: {text}; "
+            "correct it, or source.kwargs"
+        ) from error
+    if not isinstance(module, torch.nn.Module):
+        raise LoadError(
+            f"factory {source.place} returned {type(module).__name__}, not a torch.nn.Module; "
+            "return the module itself"
+        )
+    return module

@@ -1,0 +1,109 @@
+"""Stages without any graph, for tests of the order in which candidates are tried."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from onnxproof.records import (
+    Attempt,
+    BenchmarkResult,
+    Candidate,
+    CheckResult,
+    Divergence,
+    Ladder,
+    Ratio,
+    Simplifier,
+)
+from onnxproof.spec import Spec, Strategy
+from tests.helpers.graphs import benchmark_of, candidate_of, verdicts_on
+from tests.helpers.specs import spec_of
+
+
+class Stages:
+    """Real records without any graph; ``broken`` and ``wrong`` say what happens to a label."""
+
+    def __init__(
+        self,
+        *,
+        broken: dict[str, Exception] | None = None,
+        wrong: dict[str, str] | None = None,
+        unchecked: dict[str, Exception] | None = None,
+        sizes: dict[str, int] | None = None,
+        nodes: dict[str, int] | None = None,
+        digests: dict[str, str] | None = None,
+        ratios: tuple[Ratio, ...] = (),
+        slower: tuple[str, ...] = (),
+        kernels: dict[str, dict[str, int]] | None = None,
+    ) -> None:
+        self.broken, self.wrong, self.unchecked = broken or {}, wrong or {}, unchecked or {}
+        self.sizes, self.nodes, self.ratios = sizes or {}, nodes or {}, ratios
+        self.digests, self.slower, self.kernels = digests or {}, slower, kernels or {}
+        self.calls: list[str] = []
+        self.localised: list[tuple[str, str]] = []
+        self.divergence = Divergence(against="", reason="could not be localised: it was not tried")
+        self.timed: list[str] = []
+        self.rounds: list[list[str]] = []
+
+    def export(self, strategy: Strategy, variant: str = "") -> Candidate:
+        return self._make(candidate_of(strategy, variant=variant), "export")
+
+    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+        simplified = candidate.model_copy(update={"simplifier": simplifier, "nodes": 8})
+        return self._make(simplified, "simplify")
+
+    def check(self, candidate: Candidate) -> CheckResult:
+        self.calls.append(f"check {candidate.label}")
+        if candidate.label in self.unchecked:
+            raise self.unchecked[candidate.label]
+        verdicts = verdicts_on(candidate, self.wrong.get(candidate.label, ""))
+        return verdicts.model_copy(update={"kernels": self.kernels.get(candidate.label, {})})
+
+    def localise(
+        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+    ) -> Divergence:
+        against = plain.label if plain else "PyTorch"
+        self.localised.append((candidate.label, against))
+        return self.divergence.model_copy(update={"against": against})
+
+    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        self.timed = [each.label for each in candidates]
+        self.rounds.append(self.timed)
+        timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
+        first = self.timed[0]
+        shown = tuple(
+            Ratio(contender=each, over=first, ratio=1.2, low=1.1, high=1.3, rounds=40)
+            for each in self.timed
+            if each in self.slower
+        )
+        return timed.model_copy(update={"ratios": self.ratios or shown})
+
+    def _make(self, candidate: Candidate, stage: str) -> Candidate:
+        label = candidate.label
+        self.calls.append(f"{stage} {label}")
+        if label in self.broken:
+            raise self.broken[label]
+        size = self.sizes.get(label, candidate.model.size_bytes)
+        digest = self.digests.get(label, hashlib.sha256(label.encode()).hexdigest())
+        model = candidate.model.model_copy(update={"size_bytes": size, "sha256": digest})
+        nodes = self.nodes.get(label, candidate.nodes)
+        return candidate.model_copy(update={"model": model, "nodes": nodes})
+
+
+def asked(search: str = "first", **sections: Any) -> Spec:
+    return spec_of(export={"search": search}, **sections)
+
+
+def rungs(ladder: Ladder) -> list[tuple[str, str, str]]:
+    return [(each.label, each.outcome, each.reason) for each in ladder.attempts]
+
+
+def rung(ladder: Ladder, label: str) -> Attempt:
+    return next(each for each in ladder.attempts if each.label == label)
+
+
+def chosen(ladder: Ladder) -> str:
+    """The label that stands; it is the one whose attempt says so."""
+    assert ladder.chosen is not None
+    assert [each.candidate for each in ladder.attempts if each.chosen] == [ladder.chosen]
+    return ladder.chosen.label

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onnxproof.benchmark.pytorch import baseline
+from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.throughput import measure, throughput
+from onnxproof.errors import SpecError
+from onnxproof.samples.generate import Feed
+from tests.helpers.specs import spec_of, work_in
+
+
+def course_of(**asked: Any) -> Course:
+    section = {"dim": "batch", "seconds": 0.05, **asked}
+    return Course.of(spec_of(benchmark={"throughput": section}))
+
+
+def calling(call: Callable[[], object]) -> Contender:
+    def prepare(feed: Feed) -> Callable[[], object]:
+        return call
+
+    return Contender("toy", "CPUExecutionProvider", prepare)
+
+
+def test_sizes_come_first_with_one_caller_then_callers_at_the_first_point() -> None:
+    course = course_of(sizes=[1, 4], callers=[2])
+    found = list(throughput(course, lambda: [calling(lambda: None)]))
+    loads = [(each.dims["batch"], each.callers) for each in found]
+    assert loads == [(1, 1), (4, 1), (course.points[0]["batch"], 2)]
+    for each in found:
+        assert each.calls > 0
+        assert each.items_per_second == pytest.approx(each.calls_per_second * each.dims["batch"])
+
+
+def test_without_being_asked_nothing_is_opened() -> None:
+    def never() -> Sequence[Contender]:
+        raise AssertionError("opened")
+
+    assert list(throughput(Course.of(spec_of()), never)) == []
+
+
+def test_callers_call_at_the_same_time() -> None:
+    together = threading.Barrier(3)
+    met: list[int] = []
+
+    def call() -> None:
+        if len(met) < 3 and threading.current_thread() is not threading.main_thread():
+            together.wait(timeout=20)  # breaks where one of them comes after another
+            met.append(threading.get_ident())
+        time.sleep(0.001)
+
+    found = measure(calling(call), course_of(callers=[3]), {"batch": 2}, 3, 0.05)
+    assert len(set(met)) == 3
+    assert found.callers == 3
+
+
+def test_sleeping_callers_do_twice_the_calls_of_one() -> None:
+    contender, course = calling(lambda: time.sleep(0.002)), course_of(callers=[2])
+    one, two = (measure(contender, course, {"batch": 1}, each, 0.2) for each in (1, 2))
+    assert 1.4 < two.calls_per_second / one.calls_per_second < 2.6
+
+
+def test_what_goes_wrong_in_a_caller_comes_out() -> None:
+    def call() -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("out of paper")
+
+    with pytest.raises(RuntimeError, match="out of paper"):
+        measure(calling(call), course_of(callers=[1]), {"batch": 1}, 1, 0.05)
+
+
+def test_callers_of_pytorch_are_in_inference_mode_too(tmp_path: Path) -> None:
+    with baseline(spec_of(), work_in(tmp_path)) as found:
+        assert found is not None
+        (eager,) = found.eager()
+        told = measure(eager, course_of(callers=[2]), {"batch": 2}, 2, 0.05)
+    assert (told.contender, told.where) == ("pytorch eager", "PyTorch")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "benchmark.throughput asks nothing; give sizes, callers or both"),
+        ({"sizes": [9]}, "benchmark.throughput.sizes batch=9 lies outside the declared dims"),
+        (
+            {"dim": "bath", "sizes": [1]},
+            "benchmark.throughput.sizes bath=1 lies outside the declared dims",
+        ),
+        ({"callers": [0]}, "benchmark.throughput.callers.0: "),
+    ],
+)
+def test_a_section_that_cannot_be_measured_is_told(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        spec_of(benchmark={"throughput": section})
+    assert message in str(caught.value)
+
+
+def test_threads_need_processors() -> None:
+    with pytest.raises(SpecError, match=r"benchmark\.cpus names 1 processors for 2 threads"):
+        spec_of(benchmark={"cpus": [0, 0], "threads": 2})
