@@ -30,8 +30,8 @@ from onnxproof.pipeline.workspace import scratch_work
 from onnxproof.records import Candidate, Loaded, ProviderCheck, Work
 from onnxproof.reference.stage import LoadRequest, build_reference
 from onnxproof.report.latency import latency_rows
+from onnxproof.report.markdown import table
 from onnxproof.spec import Spec, parse_spec
-from onnxproof.units import table
 
 CUDA: Final = "CUDAExecutionProvider"
 DIGITS: Final[dict[str, Any]] = {

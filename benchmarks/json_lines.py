@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from onnxproof.proof.key import flow_version
+from onnxproof.proof.versions import flow_version
 
 TOOLS: Final = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxsim", "transformers")
 Row = TypeVar("Row", bound=BaseModel)

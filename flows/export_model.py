@@ -17,7 +17,7 @@ from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.pipeline.outcome import refuse_withheld
 from onnxproof.pipeline.plan import make_plan
 from onnxproof.pipeline.run import Stages, run_chain
-from onnxproof.proof.key import flow_version
+from onnxproof.proof.versions import flow_version
 from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Work
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Spec

@@ -15,7 +15,7 @@ from flows.artifacts import publish_measurement
 from flows.progress_artifact import is_deployed, watched
 from onnxproof.errors import OnnxproofError
 from onnxproof.pipeline.workspace import scratch_work
-from onnxproof.proof.key import flow_version
+from onnxproof.proof.versions import flow_version
 from onnxproof.records import VersionMeasurement
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Gates, Provider

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.proof import manifest
+from onnxproof.pipeline.conclude import conclude as write_proof
 from onnxproof.records import Ladder, Loaded, Proof, Work
 from onnxproof.spec import Spec
 
@@ -19,4 +19,4 @@ from onnxproof.spec import Spec
 )
 def conclude(spec: Spec, work: Work, key: str, loaded: Loaded, ladder: Ladder) -> Proof:
     """The proof of the chosen candidate; raises when nothing was proven."""
-    return manifest.conclude(spec, work, key, loaded, ladder)
+    return write_proof(spec, work, key, loaded, ladder)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.fidelity.rows import TRIALS, Row
 from benchmarks.json_lines import version_lines
-from onnxproof.units import table
+from onnxproof.report.markdown import table
 
 MOST_APART: Final = 0.03
 MOST_SECONDS: Final = 20.0

@@ -40,7 +40,7 @@ console = Console()
 
 def _version(asked: bool) -> None:
     if asked:
-        from onnxproof.proof.key import flow_version
+        from onnxproof.proof.versions import flow_version
 
         sys.stdout.write(flow_version() + "\n")
         raise typer.Exit
@@ -114,7 +114,7 @@ def init(
     """Build a model, find out what its forward takes, and write a first spec."""
     from flows.cli.display import watched
     from onnxproof.api import first_spec
-    from onnxproof.pipeline.workspace import name_for
+    from onnxproof.pipeline.resolve import name_for
 
     with reported():
         _allow(allow)
@@ -241,7 +241,7 @@ def _run_flow(
     model: str, overrides: Sequence[str], promote: str | None, *, force: bool
 ) -> ExportOutcome:
     from onnxproof.pipeline.plan import prepare_early
-    from onnxproof.pipeline.workspace import resolve_spec
+    from onnxproof.pipeline.resolve import resolve_spec
     from onnxproof.progress import say
     from onnxproof.settings import apply_environment, read_settings, require_servers, shown_url
 

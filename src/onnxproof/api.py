@@ -122,7 +122,7 @@ def list_operators(
         BadInput: The spec, a file or an argument cannot be used.
         LoadError: The model could not be built.
     """
-    from onnxproof.export import operators
+    from onnxproof.commands import operators
     from onnxproof.pipeline.plan import make_plan, override_lines, prepare_for
 
     settings = _settings(allow)
@@ -147,7 +147,7 @@ def verify_model(
     Raises:
         ProofRefused: The numbers are not those of the proof.
     """
-    from onnxproof.proof.verify import verify
+    from onnxproof.commands.verify import verify
 
     _settings()
     return verify(model, provider=provider, libraries=libraries)
@@ -208,10 +208,10 @@ def plain_stages() -> Stages:
     from onnxproof.check.stage import check_candidate
     from onnxproof.export.stage import export_onnx
     from onnxproof.localize.stage import localise
+    from onnxproof.pipeline.conclude import conclude
     from onnxproof.pipeline.run import Stages
     from onnxproof.promotion.measure_version import measure_elsewhere
     from onnxproof.promotion.trial import hold_trial
-    from onnxproof.proof.manifest import conclude
     from onnxproof.reference.stage import load_source
     from onnxproof.simplify.stage import simplify
     from onnxproof.tracking import find_version, promote, register

@@ -17,7 +17,7 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.export_model import ORDER, export_model
 from onnxproof.errors import BadInput, ProofRefused
-from onnxproof.proof.key import flow_version
+from onnxproof.proof.versions import flow_version
 from onnxproof.records import ExportOutcome
 from tests.helpers.model_to_damage import line_of
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import one_line
 from onnxproof.progress import say
-from onnxproof.records import Basis, OutputParity, Reference, Verdict, Work
+from onnxproof.records import OutputParity, Reference, Verdict, Work
+from onnxproof.records.parity import BASES
 from onnxproof.samples.grid import affordable
 from onnxproof.samples.test_data import read_set
 from onnxproof.spec import Provider, Spec
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
 
     from onnxproof.check.compare import Budget
     from onnxproof.runtime import Session
-
-BASES: Final[dict[Basis, str]] = {
-    "noise": "from PyTorch's own noise against float64",
-    "rounding": "from what rounded products do to PyTorch",
-    "dtype": "by dtype, since the noise is not known",
-    "spec": "as the spec asks",
-    "exact": "must be equal",
-}
 
 
 UNOPTIMIZED_SECONDS: Final = 1.0

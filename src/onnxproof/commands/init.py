@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onnxproof.errors import LoadError, one_line
 from onnxproof.isolation.child import run_in_child
-from onnxproof.pipeline.workspace import fill_dims, named_source
+from onnxproof.pipeline.resolve import fill_dims, named_source
 from onnxproof.records import Work
 from onnxproof.source.guess_inputs import Guess, guesses, wanted_inputs
 from onnxproof.source.mlflow_model import FOLDER

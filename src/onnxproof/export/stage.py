@@ -6,17 +6,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.errors import ExportError, OnnxproofError
-from onnxproof.export.operators import save_report
+from onnxproof.errors import ExportError
+from onnxproof.export.exporter import run_exporter
+from onnxproof.export.operators.report_file import save_report
 from onnxproof.isolation.child import run_in_child
 from onnxproof.records import Baked, Candidate, Loaded, Work, label_of
-from onnxproof.samples.grid import example_sizes
 from onnxproof.spec import Spec, Strategy
 
 if TYPE_CHECKING:
     from onnxproof.export.operators.log import OperatorLog
     from onnxproof.graph.external_data import Exported
-    from onnxproof.source.module import SourceModule
 
 
 class ExportRequest(NamedTuple):
@@ -107,45 +106,3 @@ def export_in_child(request: ExportRequest) -> Candidate:
     )
     save_report(log.report(), work, candidate.label)
     return candidate.model_copy(update={"baked": baked, "remedies": remedies})
-
-
-def run_exporter(
-    source: SourceModule, work: Work, strategy: Strategy, outputs: list[str], log: OperatorLog
-) -> Exported:
-    """In a child: let one exporter make what it can of the module.
-
-    Args:
-        source: What to export.
-        work: Where the module's code may come from.
-        strategy: Which exporter.
-        outputs: Names of the graph's outputs; without any, the exporter names them.
-        log: Gets the operators that the exporter finds.
-
-    Raises:
-        ExportError: It gave no graph.
-    """
-    from onnxproof.export.dynamo import export_dynamo
-    from onnxproof.export.failure import explain
-    from onnxproof.export.torchscript import export_torchscript
-    from onnxproof.export.translations import read_translations
-    from onnxproof.samples.generate import draw
-    from onnxproof.source.flat_inputs import INNER
-
-    spec = source.spec
-    feed = draw(spec.inputs, example_sizes(spec.dims), spec.check.seed, 0)
-    arguments = source.arguments(feed)
-    translations = read_translations(spec, work, strategy)
-    log.outer = "" if source.module is source.model else INNER
-    try:
-        if strategy == "dynamo":
-            exported = export_dynamo(source, arguments, outputs, translations, log)
-        else:
-            exported = export_torchscript(source, arguments, outputs, strategy, translations, log)
-    except OnnxproofError:
-        raise
-    except Exception as error:
-        fault = explain(error, strategy, work.roots)
-        message = f"{strategy}: {fault.reason}"
-        raise ExportError(message, where=fault.where, hint=fault.hint) from error
-    translations.add_functions(exported.model)
-    return exported

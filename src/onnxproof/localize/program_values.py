@@ -83,7 +83,7 @@ def exported_program(source: SourceModule, work: Work, opset: int) -> torch.expo
     """
     from torch.onnx._internal.exporter import _core
 
-    from onnxproof.export.stage import run_exporter
+    from onnxproof.export.exporter import run_exporter
 
     found: list[torch.export.ExportedProgram] = []
 

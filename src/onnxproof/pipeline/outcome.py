@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from onnxproof.errors import OnnxproofError, PromotionRefused, Refused
-from onnxproof.pipeline.plan import find_local
+from onnxproof.proof.local import find_local
 from onnxproof.records import ExportOutcome, Proof, Registration, Trial
 
 

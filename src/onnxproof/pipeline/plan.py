@@ -11,12 +11,15 @@ from typing import Final
 
 from onnxproof.errors import BadInput
 from onnxproof.isolation.child import PRELOAD_VARIABLE, prepare_children
-from onnxproof.pipeline.workspace import discard_work, open_work, resolve_spec, scratch_work
+from onnxproof.pipeline.resolve import resolve_spec
+from onnxproof.pipeline.workspace import discard_work, open_work, scratch_work
 from onnxproof.proof import key
-from onnxproof.records import Loaded, Proof, Work
+from onnxproof.proof.versions import flow_version
+from onnxproof.records import Loaded, Work
 from onnxproof.settings import Settings
 from onnxproof.spec import Spec, override, parse_spec
 from onnxproof.tracking import pin
+from onnxproof.usercode.imports import reached_names
 
 SLOW_TO_IMPORT: Final = ("transformers",)
 """Known to start no thread; a package that hangs must do so in a child, which can be killed."""
@@ -45,7 +48,7 @@ class Plan:
             home=self.settings.home,
             allow=self.settings.allow,
             local_code=self.local_code,
-            metadata={"onnxproof.flow_version": key.flow_version()},
+            metadata={"onnxproof.flow_version": flow_version()},
         )
         try:
             yield work
@@ -154,21 +157,7 @@ def prepare_for(
     names: Iterable[str] = (spec.source.kind,)
     if spec.source.kind == "factory":
         module = spec.source.place.partition(":")[0]
-        names = key.reached_names(module, roots, allow, local_code=local_code)
+        names = reached_names(module, roots, allow, local_code=local_code)
     slow = [name for name in names if name.partition(".")[0] in SLOW_TO_IMPORT]
     os.environ[PRELOAD_VARIABLE] = ",".join(sorted(slow))
     prepare_children()
-
-
-def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | None:
-    """The newest work folder on this machine with the proof and the very files it is about."""
-    from onnxproof.proof.manifest import read_proof
-
-    for path in sorted((home / "work" / name).glob("*/proof.json"), reverse=True):
-        try:
-            proof = read_proof(path)
-        except (OSError, ValueError):
-            continue  # of another version of onnxproof, or removed meanwhile
-        if proof.proof_key == proof_key and proof.chosen.unchanged(path.parent):
-            return path.parent, proof
-    return None

@@ -9,9 +9,10 @@ from typing import Literal
 
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline import outcome
-from onnxproof.pipeline.plan import Plan, find_local, prepare_for
+from onnxproof.pipeline.plan import Plan, prepare_for
 from onnxproof.pipeline.search import climb
 from onnxproof.pipeline.workspace import discard_work
+from onnxproof.proof.local import find_local
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,

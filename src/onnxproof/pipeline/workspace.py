@@ -6,77 +6,18 @@ Work folders are ``HOME/work/NAME/DATE-TIME``; the newest five of a model stay.
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from onnxproof.errors import BadInput, SpecError
+from onnxproof.errors import BadInput
 from onnxproof.records import Work
-from onnxproof.spec import Spec, override, parse_spec, read_spec
-from onnxproof.spec.source import FACTORY, KINDS
+from onnxproof.spec import Spec
 
 KEPT_FOLDERS: Final = 5
-OF_THE_CATALOG: Final = ("name", "source", "dataset")
-"""Parts of an entry that a deployed run may not replace: what is loaded, and what is registered."""
-DEFAULT_RANGE: Final = {"min": 1, "max": 16}
-"""Of a dim that the inputs of a bare source mention and no ``--dim`` declares."""
-OF_FILES: Final = (".pt", ".pth", ".ts", ".pt2", ".json")
-HOW_TO_NAME: Final = f"KIND:PLACE with one of {', '.join(KINDS[1:])}"
-
-
-def resolve_spec(
-    model: str, overrides: Sequence[str], catalog: Path, *, only_catalog: bool = False
-) -> tuple[Spec, tuple[str, ...]]:
-    """The spec that ``model`` names, and the folders its relative paths are looked up in.
-
-    Args:
-        model: A catalog name, a spec file, or a source (``module:callable``, ``KIND:PLACE``) with
-            overrides that give inputs.
-        overrides: ``a.b=value`` each.
-        catalog: Folder of ``NAME.yaml`` files.
-        only_catalog: Refuse everything but catalog names, as a deployed flow does.
-
-    Raises:
-        SpecError: There is no such spec, or it is not valid.
-    """
-    here = str(Path.cwd())
-    entry = catalog / f"{model}.yaml"
-    if re.fullmatch(r"[\w-]+", model) and entry.is_file():
-        if only_catalog:
-            _refuse_other_model(overrides)
-        return read_spec(entry, overrides), (here,)
-    if only_catalog:
-        raise SpecError(f"no model {model!r} in the catalog; it has {_names(catalog)}")
-    if model.partition(":")[0] in KINDS:
-        return _bare_spec(model, overrides), (here,)
-    if Path(model).suffix in (".yaml", ".yml"):
-        roots = dict.fromkeys((str(Path(model).resolve().parent), here))
-        return read_spec(Path(model), overrides), tuple(roots)
-    if _source_of(model):
-        return _bare_spec(model, overrides), (here,)
-    raise SpecError(
-        f"{model!r} is no spec file (.yaml), no source (module:callable, or {HOW_TO_NAME}) "
-        f"and no catalog name; the catalog has {_names(catalog)}"
-    )
-
-
-def _refuse_other_model(overrides: Sequence[str]) -> None:
-    """Whoever reaches the Prefect page may tune a catalog entry, not make another model of it."""
-    for line in overrides:
-        if (place := re.split(r"[.=\s]", line.strip())[0]) in OF_THE_CATALOG:
-            raise SpecError(
-                f"override {line!r}: a deployed run takes {place} from the catalog; "
-                "add an entry there for another model"
-            )
-
-
-def catalog_names(catalog: Path) -> tuple[str, ...]:
-    """Names of the catalog's entries, sorted."""
-    return tuple(sorted(entry.stem for entry in catalog.glob("*.yaml")))
 
 
 def open_work(
@@ -139,70 +80,3 @@ def scratch_work(
 def discard_work(work: Work) -> None:
     """Remove the folder of a run that failed on bad input: nothing in it is worth keeping."""
     shutil.rmtree(work.folder, ignore_errors=True)
-
-
-def _bare_spec(model: str, overrides: Sequence[str]) -> Spec:
-    data: Any = override(named_source(model), overrides)
-    if not data.get("inputs"):
-        raise SpecError(
-            f"{model} needs its inputs: add --input 'NAME=DTYPE[SHAPE]', "
-            f"or write a spec with `onnxproof init {model}`"
-        )
-    data["dims"] = fill_dims(data["inputs"], data.get("dims", {}))
-    return parse_spec(data, model)
-
-
-def named_source(model: str) -> dict[str, Any]:
-    """Name and source of a spec for ``KIND:PLACE`` or ``module:callable``.
-
-    Raises:
-        SpecError: ``model`` is neither.
-    """
-    if (source := _source_of(model)) is None:
-        raise SpecError(f"{model!r} names no source; write module:callable, or {HOW_TO_NAME}")
-    return {"name": name_for(model), "source": source}
-
-
-def _source_of(model: str) -> dict[str, str] | None:
-    kind, colon, place = model.partition(":")
-    if colon and kind in KINDS:
-        return {kind: place}
-    return {"factory": model} if re.fullmatch(FACTORY, model) else None
-
-
-def name_for(model: str) -> str:
-    """A registered model name for a source: what its module, file, folder or model is called."""
-    kind, place = next(iter((_source_of(model) or {"factory": model}).items()))
-    if kind == "factory":
-        name = place.partition(":")[0].rpartition(".")[2]
-    elif kind == "mlflow":
-        of_run, of_registry = place.rpartition("/")[2], re.split("[/@]", place)[1:2]
-        name = f"{of_run if place.startswith('runs:') else ''.join(of_registry)}-onnx"
-    elif kind in ("timm", "torchvision"):
-        name = place
-    else:
-        path = Path(place).absolute()  # "." has no name of its own
-        name = path.parent.name if path.name == "config.json" else path.name
-        name = name.removesuffix(path.suffix) if path.suffix in OF_FILES else name
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "model"
-
-
-def fill_dims(inputs: object, dims: Any) -> Any:
-    """``dims``, and the default range of every other dim that a line of ``inputs`` mentions.
-
-    What cannot be read is left to the schema, which says it better, with its place.
-    """
-    from onnxproof.spec.dims import names_in
-    from onnxproof.spec.inputs import parse_line
-
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
-        dims = dict(dims)
-        for line in inputs.values():  # type: ignore[attr-defined]
-            fields = parse_line(line) if isinstance(line, str) else line
-            for name in (each for size in fields.get("shape", ()) for each in names_in(size)):
-                dims.setdefault(name, dict(DEFAULT_RANGE))
-    return dims
-
-
-def _names(catalog: Path) -> str:
-    return ", ".join(catalog_names(catalog)) or f"nothing ({catalog} holds no .yaml)"

@@ -14,8 +14,8 @@ from onnxproof.errors import BadInput, RegisterError, TrialError
 from onnxproof.gates.promotion import Measured, judge
 from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.isolation.machine_lock import alone_on_this_machine
-from onnxproof.pipeline.plan import find_local
 from onnxproof.progress import say
+from onnxproof.proof.local import find_local
 from onnxproof.records import GateVerdict, MeasuredElsewhere, Proof, Registration, Trial, Work
 from onnxproof.settings import read_settings
 from onnxproof.spec import Spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from onnxproof.records.base import Difference, Record
 
@@ -34,3 +34,12 @@ class OutputParity(Record):
     allow_nonfinite: bool = False  # NaN and infinity pass where PyTorch gives the same
     worst_set: str  # the test_data_set of max_abs_diff
     worst_index: tuple[int, ...]
+
+
+BASES: Final[dict[Basis, str]] = {
+    "noise": "from PyTorch's own noise against float64",
+    "rounding": "from what rounded products do to PyTorch",
+    "dtype": "by dtype, since the noise is not known",
+    "spec": "as the spec asks",
+    "exact": "must be equal",
+}

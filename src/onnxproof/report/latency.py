@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from onnxproof.records import BenchmarkResult, Environment, Latency, Profile, Ratio, Suspicion
+from onnxproof.report.markdown import join, table
 from onnxproof.samples.grid import label
-from onnxproof.units import count, in_bytes, in_ms, join, table
+from onnxproof.units import count, in_bytes, in_ms
 
 MOST_ROWS: Final = 12
 """Of operators and modules; the rest is one row."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxproof.check.parity import BASES
 from onnxproof.records import OutputParity, Reference
-from onnxproof.units import join, table
+from onnxproof.records.parity import BASES
+from onnxproof.report.markdown import join, table
 
 
 def parity_table(parity: Sequence[OutputParity]) -> str:

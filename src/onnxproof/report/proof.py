@@ -21,12 +21,13 @@ from onnxproof.records import (
 from onnxproof.report.divergence import divergence_lines
 from onnxproof.report.latency import latencies, more_sections
 from onnxproof.report.latency_plot import in_markdown
+from onnxproof.report.markdown import join, table
 from onnxproof.report.operators import operator_notes, operator_rows
 from onnxproof.report.parity import noise_line, parity_table
 from onnxproof.report.providers import gate_table, provider_sections
 from onnxproof.samples.grid import label
 from onnxproof.spec.dims import Dim
-from onnxproof.units import count, in_bytes, in_ms, join, table
+from onnxproof.units import count, in_bytes, in_ms
 
 
 def render_proof(

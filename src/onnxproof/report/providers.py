@@ -15,8 +15,9 @@ from onnxproof.records import (
 )
 from onnxproof.report.latency import bench_sections
 from onnxproof.report.latency_plot import in_markdown
+from onnxproof.report.markdown import join, table
 from onnxproof.report.parity import parity_table
-from onnxproof.units import in_bytes, join, table
+from onnxproof.units import in_bytes
 
 MOST_NODES: Final = 12
 

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import typer
 
 from onnxproof.errors import BadInput, ServerUnreachable
-from onnxproof.proof.key import flow_version
+from onnxproof.proof.versions import flow_version
 from onnxproof.settings import Settings, apply_environment, is_http, require_servers, shown_url
 
 PROJECT: Final = "prefect.yaml"

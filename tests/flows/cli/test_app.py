@@ -14,7 +14,7 @@ import torch
 import yaml
 from mlflow import MlflowClient
 
-from onnxproof.proof.key import flow_version
+from onnxproof.proof.versions import flow_version
 from onnxproof.records import OperatorReport, Proof
 from tests.flows.conftest import Ended, command, environment_for
 from tests.helpers import models

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from onnxproof.commands.operators import list_operators
 from onnxproof.errors import ExportError
-from onnxproof.export.operators import list_operators, read_report
 from onnxproof.export.operators.log import MAX_PLACES, OperatorLog
+from onnxproof.export.operators.report_file import read_report
 from onnxproof.isolation.child import prepare_children
 from onnxproof.records import OperatorReport
 from onnxproof.report.operators import operator_notes, operator_rows

@@ -14,7 +14,8 @@ from onnxproof.export.dynamo import dynamic_shapes
 from onnxproof.export.stage import export_onnx
 from onnxproof.isolation.child import prepare_children
 from onnxproof.localize.stage import LocaliseRequest, localise_in_child
-from onnxproof.pipeline.search import climb, refuse
+from onnxproof.pipeline.refusal import refuse
+from onnxproof.pipeline.search import climb
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,

@@ -10,7 +10,7 @@ import pytest
 from onnxproof.api import export_model
 from onnxproof.check.stage import CheckRequest, check_in_child
 from onnxproof.errors import ExportError, ProofRefused, SourceError, SpecError
-from onnxproof.export.operators import read_report
+from onnxproof.export.operators.report_file import read_report
 from onnxproof.spec import Spec, Strategy, parse_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROOT, work_in

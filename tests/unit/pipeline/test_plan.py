@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from onnxproof.errors import BadInput, ProofRefused, SourceError, SpecError
-from onnxproof.pipeline.plan import Plan, find_local, make_plan, override_lines
+from onnxproof.pipeline.plan import Plan, make_plan, override_lines
+from onnxproof.proof.local import find_local
 from onnxproof.records import Proof
 from onnxproof.settings import Settings, read_settings
 from tests.helpers.specs import ROOT, spec_of

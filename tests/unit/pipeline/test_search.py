@@ -7,7 +7,8 @@ import pytest
 
 from onnxproof.artifact import Artifact
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
-from onnxproof.pipeline.search import climb, refuse
+from onnxproof.pipeline.refusal import refuse
+from onnxproof.pipeline.search import climb
 from onnxproof.records import Divergence
 from tests.helpers.fake_stages import Stages, asked, chosen, rung, rungs
 from tests.helpers.graphs import DIGEST

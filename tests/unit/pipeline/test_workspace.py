@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from onnxproof.errors import BadInput, SpecError
-from onnxproof.pipeline.workspace import (
-    KEPT_FOLDERS,
-    catalog_names,
-    discard_work,
-    name_for,
-    open_work,
-    resolve_spec,
-)
+from onnxproof.pipeline.resolve import catalog_names, name_for, resolve_spec
+from onnxproof.pipeline.workspace import KEPT_FOLDERS, discard_work, open_work
 from onnxproof.records import Work
 from tests.helpers.specs import spec_of
 

@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 
 from onnxproof import tracking
 from onnxproof.errors import CheckError, RegisterError
-from onnxproof.pipeline.plan import find_local
+from onnxproof.pipeline.conclude import conclude
 from onnxproof.proof import replay
-from onnxproof.proof.manifest import conclude
+from onnxproof.proof.local import find_local
 from onnxproof.records import Ladder, Proof, Work
 from onnxproof.tracking import registration, versions
 from tests.helpers.graphs import change_a_byte

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from onnxproof.errors import SourceError
-from onnxproof.proof import key
-from onnxproof.proof.key import flow_version, proof_key, reached_code, toolchain_versions
+from onnxproof.proof import key, versions
+from onnxproof.proof.key import proof_key
+from onnxproof.proof.versions import flow_version, toolchain_versions
 from onnxproof.spec import read_spec
+from onnxproof.usercode.imports import reached_code
 
 ROOT = Path(__file__).parents[3]
 SPEC = """
@@ -211,7 +213,7 @@ def test_the_flow_version_is_the_commit_of_the_checkout() -> None:
     )
     if answer.returncode != 0:
         pytest.skip("the tests do not run from a git checkout")
-    expected = f"{key.package_version()}+g{answer.stdout.strip()}"
+    expected = f"{versions.package_version()}+g{answer.stdout.strip()}"
     assert flow_version().removesuffix(".dirty") == expected
 
 
@@ -221,14 +223,15 @@ def test_the_flow_version_is_the_commit_of_the_checkout() -> None:
 def test_without_a_checkout_the_flow_version_takes_the_commit_of_the_image(
     monkeypatch: pytest.MonkeyPatch, sha: str, version: str
 ) -> None:
-    monkeypatch.setattr(key, "_checkout_commit", lambda: "")
+    monkeypatch.setattr(versions, "_checkout_commit", lambda: "")
     monkeypatch.setenv("ONNXPROOF_GIT_SHA", sha)
-    assert flow_version.__wrapped__() == key.package_version() + version
+    assert flow_version.__wrapped__() == versions.package_version() + version
 
 
 def test_the_key_needs_no_torch() -> None:
     code = (
-        "import sys\nfrom onnxproof.proof.key import proof_key, flow_version, toolchain_versions\n"
+        "import sys\nfrom onnxproof.proof.key import proof_key\n"
+        "from onnxproof.proof.versions import flow_version, toolchain_versions\n"
         "from onnxproof.spec import parse_spec\n"
         "spec = parse_spec({'name': 'toy', 'source': {'factory': 'tests.helpers.models:linear'}, "
         "'inputs': {'x': 'float32[4]'}})\n"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from onnxproof.errors import CheckError, ExportError, ProofRefused
-from onnxproof.proof import key
-from onnxproof.proof.manifest import conclude, read_proof
+from onnxproof.pipeline.conclude import conclude
+from onnxproof.proof import versions
+from onnxproof.proof.manifest import read_proof
 from onnxproof.records import Attempt, Candidate, Ladder, Proof, Work
 from onnxproof.report.proof import render_proof
 from tests.helpers.graphs import (
@@ -74,8 +75,8 @@ def test_a_proof_comes_back_from_its_folder_and_has_its_report_beside_it(work: W
 
 def test_a_proof_says_what_made_it_and_when(work: Work) -> None:
     proof = concluded(work, ladder_of(save(AFFINE, work)))
-    assert proof.versions.onnxproof == key.package_version()
-    assert proof.versions.toolchain == key.toolchain_versions()
+    assert proof.versions.onnxproof == versions.package_version()
+    assert proof.versions.toolchain == versions.toolchain_versions()
     age = datetime.now(UTC) - datetime.fromisoformat(proof.created_at)
     assert 0 <= age.total_seconds() < 60
     assert (proof.name, proof.proof_key, proof.spec) == ("toy", "k" * 64, spec_of())

@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from onnxproof import tracking
+from onnxproof.commands.verify import verify
 from onnxproof.errors import BadInput, ProofRefused
-from onnxproof.proof.verify import verify
 from onnxproof.records import Proof
 
 
