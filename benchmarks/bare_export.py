@@ -35,22 +35,22 @@ Feed = dict[str, np.ndarray]
 def draw(inputs: dict[str, Any], sizes: dict[str, int], rng: np.random.Generator) -> Feed:
     """One sample of every input."""
     feed: Feed = {}
-    for name, each in inputs.items():
-        shape = [sizes.get(size, size) for size in each["shape"]]
-        if each["values"] == "mask":
+    for name, input_spec in inputs.items():
+        shape = [sizes.get(size, size) for size in input_spec["shape"]]
+        if input_spec["values"] == "mask":
             lengths = rng.integers(1, shape[1], shape[0], endpoint=True)
             feed[name] = (np.arange(shape[1]) < lengths[:, None]).astype("int64")
-        elif each["values"] == "integers":
-            feed[name] = rng.integers(each["low"], each["high"], shape)
+        elif input_spec["values"] == "integers":
+            feed[name] = rng.integers(input_spec["low"], input_spec["high"], shape)
         else:
-            feed[name] = rng.uniform(each["low"], each["high"], shape).astype("float32")
+            feed[name] = rng.uniform(input_spec["low"], input_spec["high"], shape).astype("float32")
     return feed
 
 
 def run_torch(model: nn.Module, feed: Feed) -> np.ndarray:
     """The module's answer."""
     with torch.inference_mode():
-        return np.asarray(model(**{name: torch.from_numpy(each) for name, each in feed.items()}))
+        return np.asarray(model(**{name: torch.from_numpy(array) for name, array in feed.items()}))
 
 
 def export(model: nn.Module, job: dict[str, Any], feed: Feed) -> onnx.ModelProto:
@@ -59,10 +59,10 @@ def export(model: nn.Module, job: dict[str, Any], feed: Feed) -> onnx.ModelProto
         name: torch.export.Dim(name, min=low, max=high) for name, (low, high) in job["dims"].items()
     }
     shapes = {
-        name: {axis: dims[size] for axis, size in enumerate(each["shape"]) if size in dims}
-        for name, each in job["inputs"].items()
+        name: {axis: dims[size] for axis, size in enumerate(input_spec["shape"]) if size in dims}
+        for name, input_spec in job["inputs"].items()
     }
-    tensors = {name: torch.from_numpy(each) for name, each in feed.items()}
+    tensors = {name: torch.from_numpy(array) for name, array in feed.items()}
     program = torch.onnx.export(
         model, (), kwargs=tensors, dynamo=True, dynamic_shapes=shapes, verbose=False
     )

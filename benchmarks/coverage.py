@@ -59,7 +59,10 @@ def measure(entry: Architecture, home: Path, *, seconds: float, memory_gb: float
         return row.model_copy(update={"unloaded": str(error)})
     stages = Measured(spec, work, loaded)
     cells: dict[str, Cell] = {}
-    for way, strategies in (("ladder", STRATEGIES), *((each, (each,)) for each in STRATEGIES)):
+    for way, strategies in (
+        ("ladder", STRATEGIES),
+        *((strategy, (strategy,)) for strategy in STRATEGIES),
+    ):
         cells[way] = cell_of(climb(_with(spec, strategies), stages), stages)
     for way in BARE:
         cells[way] = bare_cell(way, stages)
@@ -76,7 +79,9 @@ def _wanted(patterns: list[str]) -> list[Architecture]:
         entry
         for entry in ZOO
         if not patterns
-        or any(fnmatch(entry.name, each) or fnmatch(entry.family, each) for each in patterns)
+        or any(
+            fnmatch(entry.name, pattern) or fnmatch(entry.family, pattern) for pattern in patterns
+        )
     ]
     if not chosen:
         sys.exit(f"no entry is called {', '.join(patterns)}; there are {_names(ZOO)}")

@@ -69,8 +69,8 @@ class Row(Record):
     def line(self) -> str:
         """For whoever watches."""
         cells = "  ".join(
-            f"{way}={each.end}{f'/{each.failure}' if each.failure else ''} {each.seconds:.0f}s"
-            for way, each in self.cells.items()
+            f"{way}={cell.end}{f'/{cell.failure}' if cell.failure else ''} {cell.seconds:.0f}s"
+            for way, cell in self.cells.items()
         )
         return f"{self.architecture}: {cells or self.unloaded}"
 

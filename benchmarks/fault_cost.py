@@ -111,7 +111,7 @@ def cost_of(name: str) -> Cost:
         load, loaded = _timed(lambda: load_source(spec, work))
         export, candidate = _timed(lambda: export_onnx(spec, work, loaded, "dynamo"))
         check, verdicts = _timed(lambda: check_candidate(spec, work, loaded, candidate))
-        points = [each for each in loaded.reference.points if each.outcome != "passed"]
+        points = [point for point in loaded.reference.points if point.outcome != "passed"]
     print(f"{name}: {verdicts.reason or 'proven'}; {len(points)} points left out of the reference")
     return Cost(load, export, check)
 

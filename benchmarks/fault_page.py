@@ -53,7 +53,7 @@ refuses that model without a fault, too.
 def render(rows: Mapping[str, Row]) -> str:
     """The page; faults without a row are named as not judged."""
     judged = [fault for fault in FAULTS if fault.name in rows]
-    controls = [rows[each.name] for each in CONTROLS if each.name in rows]
+    controls = [rows[control.name] for control in CONTROLS if control.name in rows]
     parts = [
         HEAD,
         *_summary(judged, rows, controls),
@@ -62,7 +62,7 @@ def render(rows: Mapping[str, Row]) -> str:
         LIMITS,
         *(line for name, group in GROUPS.items() for line in _group(name, group, rows)),
         *_controls(controls),
-        *version_lines([*controls, *(rows[each.name] for each in judged)], "rows"),
+        *version_lines([*controls, *(rows[fault.name] for fault in judged)], "rows"),
     ]
     return "\n".join(parts) + "\n"
 
@@ -70,14 +70,14 @@ def render(rows: Mapping[str, Row]) -> str:
 def _summary(
     judged: Sequence[Fault], rows: Mapping[str, Row], controls: Sequence[Row]
 ) -> Iterable[str]:
-    total, ours = len(judged), sum(rows[each.name].caught for each in judged)
+    total, ours = len(judged), sum(rows[fault.name].caught for fault in judged)
     refused = sum(row.caught for row in controls)
     yield f"## {ours} of {total} faults are caught\n"
     yield "| who | caught | of those that concern it | refuses an export without a fault |"
     yield "|---|---|---|---|"
     yield f"| onnxproof | {ours} of {total} | {ours} of {total} | {refused} of {len(controls)} |"
     for peer in PEERS:
-        says = Counter(_says(rows[each.name], peer) for each in judged)
+        says = Counter(_says(rows[fault.name], peer) for fault in judged)
         concerned = says["caught"] + says["missed"]
         false = sum(_says(row, peer) == "caught" for row in controls)
         yield (
@@ -92,12 +92,12 @@ def _says(row: Row, peer: str) -> str:
 
 
 def _not_judged(rows: Mapping[str, Row]) -> Iterable[str]:
-    if missing := [each.name for each in FAULTS if each.name not in rows]:
+    if missing := [fault.name for fault in FAULTS if fault.name not in rows]:
         yield f"Not judged yet, {len(missing)} of {len(FAULTS)}: {', '.join(missing)}.\n"
 
 
 def _verdicts(judged: Sequence[Fault], rows: Mapping[str, Row]) -> Iterable[str]:
-    found = [rows[each.name] for each in judged]
+    found = [rows[fault.name] for fault in judged]
     counts = Counter(row.verdict or "nothing" for row in found)
     told = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     times = sorted(row.seconds for row in found)

@@ -35,5 +35,5 @@ class Row(Record):
     def line(self) -> str:
         """For whoever watches."""
         ours = f"caught by {self.verdict}" if self.caught else "NOT CAUGHT"
-        peers = "  ".join(f"{name} {each.says}" for name, each in self.peers.items())
+        peers = "  ".join(f"{name} {peer.says}" for name, peer in self.peers.items())
         return f"{self.fault}: {ours}, {self.seconds:.2f} s; {peers}"

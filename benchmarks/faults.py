@@ -59,8 +59,8 @@ def _wanted(patterns: list[str]) -> list[Fault]:
         for fault in (*CONTROLS, *FAULTS)
         if not patterns
         or any(
-            fnmatch(fault.name, each) or fnmatch(groups.get(fault.name, "controls"), each)
-            for each in patterns
+            fnmatch(fault.name, pattern) or fnmatch(groups.get(fault.name, "controls"), pattern)
+            for pattern in patterns
         )
     ]
     if not chosen:

@@ -102,10 +102,10 @@ def show(found: ProviderCheck) -> None:
     """The verdict, the numbers behind it, and what stayed on the CPU."""
     verdict = found.verdict
     print(f"- {verdict.name} ({found.precision}): {verdict.outcome}, {verdict.reason}")
-    for each in found.parity:
+    for row in found.parity:
         print(
-            f"- output {each.name!r}: at most {each.max_abs_diff:.3g} off, "
-            f"{each.budget_used:.3g} of the tolerance {each.atol:.3g} + {each.rtol:.3g} * |value|"
+            f"- output {row.name!r}: at most {row.max_abs_diff:.3g} off, "
+            f"{row.budget_used:.3g} of the tolerance {row.atol:.3g} + {row.rtol:.3g} * |value|"
         )
     if placement := found.placement:
         nodes = ", ".join(f"{count} on {name}" for name, count in placement.nodes.items())
@@ -146,7 +146,9 @@ def overflow(provider: str) -> None:
     """A norm in float16, which the CPU's provider computes in float32: what each of them says."""
     from benchmarks.faultlist import FAULTS, Victim
 
-    fault = next(each for each in FAULTS if each.name == "float16 overflow on a GPU")
+    fault = next(
+        known_fault for known_fault in FAULTS if known_fault.name == "float16 overflow on a GPU"
+    )
     entry = {
         "name": "half",
         "source": {"factory": "benchmarks.faultlist.models:half"},

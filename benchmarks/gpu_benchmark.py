@@ -130,7 +130,7 @@ def main() -> None:
     prepare_children()
     parts: list[tuple[str, Callable[[], None]]] = [("The machine", machine)]
     parts += [("A worker there", partial(by_a_worker, options.provider))]
-    parts += [(each, partial(beyond_latency, each, options.provider)) for each in options.models]
+    parts += [(model, partial(beyond_latency, model, options.provider)) for model in options.models]
     run_parts(parts)
 
 

@@ -108,11 +108,11 @@ def contenders(
     def open_graph(path: str) -> Callable[[], object]:
         return open_session(Path(work.path(path)), threads=spec.benchmark.threads).prepare(feed)
 
-    for each in proof.attempts:
-        if each.outcome == "passed" and each.candidate is not None:
-            columns[each.label] = open_graph(each.candidate.model.path)
+    for attempt in proof.attempts:
+        if attempt.outcome == "passed" and attempt.candidate is not None:
+            columns[attempt.label] = open_graph(attempt.candidate.model.path)
         else:
-            missing[each.label] = each.reason
+            missing[attempt.label] = attempt.reason
     with baseline(spec, work) as pytorch:
         if pytorch is None:
             raise SystemExit("PyTorch has no CPU here")
@@ -142,14 +142,14 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
             for call in columns.values():
                 warm_up(call)
             taken = take_samples(list(columns.values()), sitting, seconds=spec.benchmark.seconds)
-        for name, each in zip(columns, taken, strict=True):
-            samples[name].append(each)
+        for name, times_ms in zip(columns, taken, strict=True):
+            samples[name].append(times_ms)
         del columns  # before there are as many sessions again
     if BASE not in samples:
         raise SystemExit(f"{model}: no plain dynamo graph to compare with: {missing[BASE]}")
-    samples = {name: each for name, each in samples.items() if len(each) == SITTINGS}
+    samples = {name: sample for name, sample in samples.items() if len(sample) == SITTINGS}
     over_base = {
-        name: ratio_over_sittings([each], [samples[BASE]]) for name, each in samples.items()
+        name: ratio_over_sittings([sample], [samples[BASE]]) for name, sample in samples.items()
     }
     best = min(filter(is_onnx, samples), key=lambda name: over_base[name].ratio)
     ours = proof.chosen.label
@@ -163,7 +163,7 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
         "made": time.strftime("%Y-%m-%d"),
         "toolchain": proof.versions.toolchain,
         "chosen": ours,
-        "p50_ms": {name: _p50(each) for name, each in samples.items()},
+        "p50_ms": {name: _p50(sample) for name, sample in samples.items()},
         "over_dynamo": over_base,
         "best": best,
         "ours_over_best": ratio_over_sittings([samples[ours]], [samples[best]]),
@@ -189,7 +189,7 @@ def show(found: dict[str, Any]) -> bool:
         f"{found['made']})\n\n| graph | p50 ms | over plain dynamo | 99 % interval |\n"
         "| --- | --- | --- | --- |"
     )
-    for name, p50_ms in sorted(found["p50_ms"].items(), key=lambda each: float(each[1])):
+    for name, p50_ms in sorted(found["p50_ms"].items(), key=lambda item: float(item[1])):
         ratio, low, high = found["over_dynamo"][name]
         label = f"**ours: {name}**" if name == found["chosen"] else name
         print(f"| {label} | {p50_ms:.2f} | {ratio:.3f} | {low:.3f} to {high:.3f} |")

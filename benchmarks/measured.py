@@ -136,8 +136,8 @@ class Measured:
         costs = [self.costs[name] for name in self.used]
         self.used.clear()
         return Cost(
-            seconds=sum(each.seconds for each in costs),
-            peak_gb=max((each.peak_gb for each in costs), default=0.0),
+            seconds=sum(cost.seconds for cost in costs),
+            peak_gb=max((cost.peak_gb for cost in costs), default=0.0),
         )
 
     def _once(self, name: str, stage: Callable[[], Result]) -> Result:
@@ -165,7 +165,7 @@ def cell_of(ladder: Ladder, stages: Measured) -> Cell:
             seconds=cost.seconds,
             peak_gb=cost.peak_gb,
         )
-    failed = next(each for each in ladder.attempts if each.outcome == "failed")
+    failed = next(attempt for attempt in ladder.attempts if attempt.outcome == "failed")
     return _unproven(failed.reason, cost, end="failed")
 
 
@@ -233,7 +233,7 @@ def export_bare(request: BareRequest) -> Candidate:
             kwargs=kwargs,
             dynamo=dynamo,
             input_names=list(spec.inputs),
-            output_names=[each.name for each in loaded.reference.outputs],
+            output_names=[output.name for output in loaded.reference.outputs],
             verbose=False,
             **dims,
         )
@@ -249,14 +249,14 @@ def export_bare(request: BareRequest) -> Candidate:
 def _shapes(spec: Spec) -> dict[str, Any]:
     import torch
 
-    def dim(name: str, each: Dim) -> Any:
-        if each.multiple_of == 1:
-            return torch.export.Dim(name, min=each.min, max=each.max)
-        step = each.multiple_of
-        least, most = each.smallest // step, each.largest // step
+    def dim(name: str, dim_spec: Dim) -> Any:
+        if dim_spec.multiple_of == 1:
+            return torch.export.Dim(name, min=dim_spec.min, max=dim_spec.max)
+        step = dim_spec.multiple_of
+        least, most = dim_spec.smallest // step, dim_spec.largest // step
         return step * torch.export.Dim(f"{name}_{step}th", min=least, max=most)
 
-    dims = {name: dim(name, each) for name, each in spec.dims.items()}
+    dims = {name: dim(name, dim_spec) for name, dim_spec in spec.dims.items()}
     return {
         name: {axis: evaluate(size, dims) for axis, size in axes.items()} or None
         for name, axes in dynamic_axes(spec).items()

@@ -41,7 +41,9 @@ def job_of(spec: Spec) -> dict[str, Any]:
         "factory": spec.source.factory,
         "kwargs": spec.source.kwargs,
         "weights": spec.source.weights.path,
-        "inputs": {name: each.model_dump(mode="json") for name, each in spec.inputs.items()},
+        "inputs": {
+            name: input_spec.model_dump(mode="json") for name, input_spec in spec.inputs.items()
+        },
         "dims": {name: (dim.min, dim.max) for name, dim in spec.dims.items()},
         "points": shape_grid(spec.dims),
         "samples": spec.check.samples,
@@ -85,8 +87,8 @@ def main() -> None:
             bare.append(run_bare(spec))
             flow.append(run_flow(spec))
         for part in Wall._fields:
-            by_hand = statistics.median(getattr(each, part) for each in bare)
-            ours = statistics.median(getattr(each, part) for each in flow)
+            by_hand = statistics.median(getattr(wall, part) for wall in bare)
+            ours = statistics.median(getattr(wall, part) for wall in flow)
             print(
                 f"overhead {model:10} {part.replace('_', ' '):17} {ours / by_hand:.2f}x "
                 f"({ours:.1f} s against {by_hand:.1f} s by hand)",

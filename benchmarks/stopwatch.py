@@ -50,4 +50,4 @@ def medians(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, flo
     for _ in range(rounds):
         for name, command in commands.items():
             samples[name].append(output_and_seconds(command)[1])
-    return {name: statistics.median(each) for name, each in samples.items()}
+    return {name: statistics.median(sample) for name, sample in samples.items()}

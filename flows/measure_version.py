@@ -62,6 +62,6 @@ def measure_version(
             publish_measurement(registration, measured, work)
     except OnnxproofError as error:
         return Failed(message=str(error), data=error)
-    wrong = [each for each in measured.checks if each.verdict.outcome == "failed"]
-    told = f"Wrong on {', '.join(each.provider for each in wrong)}" if wrong else "Measured"
+    wrong = [check for check in measured.checks if check.verdict.outcome == "failed"]
+    told = f"Wrong on {', '.join(check.provider for check in wrong)}" if wrong else "Measured"
     return Completed(message=f"{told}: {registration.model_uri}", data=measured)

@@ -45,8 +45,8 @@ def slots(providers: Iterable[Provider]) -> list[str]:
     """
     host = os.environ.get(HOST) or platform.node()
     devices = {"cpu"}
-    for each in providers:
-        device = device_of(each.name, each.options)
+    for provider in providers:
+        device = device_of(provider.name, provider.options)
         devices.add(device.kind if device.kind == "cpu" else f"{device.kind}{device.number}")
     return [f"onnxproof-{host}-{device}" for device in sorted(devices)]
 
@@ -121,11 +121,11 @@ def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> M
         return not_measured(asked, f"its run {run.name} ended as {state.name}: {told}")
     with tempfile.TemporaryDirectory(prefix="onnxproof-") as folder:
         found = read_measurement(registration, str(run.id), Path(folder))
-    wrong = [each for each in found.checks if each.verdict.outcome == "failed"]
+    wrong = [check for check in found.checks if check.verdict.outcome == "failed"]
     return MeasuredElsewhere(
         deployment=asked.deployment,
         outcome="failed" if wrong else "passed",
-        reason="; ".join(each.verdict.reason for each in found.checks),
+        reason="; ".join(check.verdict.reason for check in found.checks),
         measurement=found,
     )
 
@@ -137,7 +137,7 @@ def _run_there(asked: Elsewhere, registration: Registration, gates: Gates) -> Fl
 
     parameters = {
         "model": registration.model_uri,
-        "providers": [each.model_dump(mode="json") for each in asked.providers],
+        "providers": [provider.model_dump(mode="json") for provider in asked.providers],
         "gates": gates.model_dump(mode="json"),
     }
     run = cast("FlowRun", run_deployment(asked.deployment, parameters=parameters, timeout=0))

@@ -40,7 +40,7 @@ def free_port() -> int:
 def environment(tmp_path: Path) -> Iterator[Path]:
     """The developer's own servers and folders do not leak in, nor one test's into the next."""
     before = dict(os.environ)
-    for name in [each for each in os.environ if each.startswith(OURS)]:
+    for name in [variable for variable in os.environ if variable.startswith(OURS)]:
         del os.environ[name]
     os.environ.update(quiet_environment())
     os.environ["ONNXPROOF_HOME"] = str(tmp_path / "home")

@@ -42,18 +42,20 @@ SET_BY_DEPLOY = {"MLFLOW_TRACKING_URI", "ONNXPROOF_ROOT", "ONNXPROOF_VERSION"}
 
 
 def each_deployment() -> list[Any]:
-    return [pytest.param(each, id=each["name"]) for each in PROJECT["deployments"]]
+    return [
+        pytest.param(deployment, id=deployment["name"]) for deployment in PROJECT["deployments"]
+    ]
 
 
 def each_export() -> list[Any]:
-    return [each for each in each_deployment() if "export_model" in each.values[0]["entrypoint"]]
+    return [param for param in each_deployment() if "export_model" in param.values[0]["entrypoint"]]
 
 
 def each_schedule() -> list[Any]:
     return [
-        pytest.param(schedule, id=f"{each['name']}-{schedule.get('slug')}")
-        for each in PROJECT["deployments"]
-        for schedule in each.get("schedules", ())
+        pytest.param(schedule, id=f"{deployment['name']}-{schedule.get('slug')}")
+        for deployment in PROJECT["deployments"]
+        for schedule in deployment.get("schedules", ())
     ]
 
 
@@ -100,7 +102,7 @@ def test_a_misspelt_key_is_found() -> None:
 
 
 def test_deployments_have_names_of_their_own() -> None:
-    names = [each["name"] for each in PROJECT["deployments"]]
+    names = [deployment["name"] for deployment in PROJECT["deployments"]]
     assert len(set(names)) == len(names)
     assert {"on-demand", "nightly", "gpu"} <= set(names)
 
@@ -136,10 +138,12 @@ def test_the_model_may_be_loaded(deployment: dict[str, Any]) -> None:
     assert spec.source.place.partition(":")[0].partition(".")[0] in allowed
 
 
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.name)
 def test_the_form_explains_every_parameter(flow: Flow[..., Any]) -> None:
     properties = parameter_schema(flow).properties
-    assert [name for name, each in properties.items() if not each.get("description")] == []
+    assert [
+        name for name, parameter in properties.items() if not parameter.get("description")
+    ] == []
 
 
 def test_the_form_names_the_models_there_are() -> None:

@@ -60,9 +60,9 @@ def _changing(damage: Any) -> Iterator[None]:
 
 
 def _other_weights(model: onnx.ModelProto) -> None:
-    for each in model.graph.initializer:
-        if each.data_type == onnx.TensorProto.FLOAT:
-            change(each, lambda array: array * np.float32(0.5))
+    for initializer in model.graph.initializer:
+        if initializer.data_type == onnx.TensorProto.FLOAT:
+            change(initializer, lambda array: array * np.float32(0.5))
 
 
 def _cut_off(model: onnx.ModelProto) -> None:
@@ -72,7 +72,7 @@ def _cut_off(model: onnx.ModelProto) -> None:
 def _fused_away(model: onnx.ModelProto) -> None:
     """A ReLU behind a convolution is taken for fused, and is not."""
     relu = of_type(model, "Relu")[0]
-    taker = next(each for each in model.graph.node if relu.output[0] in each.input)
+    taker = next(node for node in model.graph.node if relu.output[0] in node.input)
     taker.input[list(taker.input).index(relu.output[0])] = relu.input[0]
     model.graph.node.remove(relu)
 

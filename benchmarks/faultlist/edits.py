@@ -20,13 +20,15 @@ def of_type(model: onnx.ModelProto, op_type: str) -> list[onnx.NodeProto]:
 def initializer(model: onnx.ModelProto, end: str) -> onnx.TensorProto:
     """The one whose name ends so; PyTorch's exporters put different things before it."""
     found: onnx.TensorProto
-    found = next(each for each in model.graph.initializer if each.name.endswith(end))
+    found = next(
+        initializer for initializer in model.graph.initializer if initializer.name.endswith(end)
+    )
     return found
 
 
 def weight_of(model: onnx.ModelProto, op_type: str, index: int = 0) -> onnx.TensorProto:
     """The initializer that the ``index``-th node of this operator with weights takes."""
-    names = {each.name: each for each in model.graph.initializer}
+    names = {initializer.name: initializer for initializer in model.graph.initializer}
     nodes = [node for node in of_type(model, op_type) if node.input[1] in names]
     found: onnx.TensorProto = names[nodes[index].input[1]]
     return found
@@ -48,17 +50,17 @@ def constant(model: onnx.ModelProto, value: Any, dtype: Any = np.int64) -> str:
 def set_value(model: onnx.ModelProto, name: str, value: Any, dtype: Any) -> None:
     """Another value for a constant, which is an initializer or a node."""
     tensor = numpy_helper.from_array(np.asarray(value, dtype), name)
-    for each in model.graph.initializer:
-        if each.name == name:
-            each.CopyFrom(tensor)
+    for initializer in model.graph.initializer:
+        if initializer.name == name:
+            initializer.CopyFrom(tensor)
             return
-    node = next(each for each in model.graph.node if name in each.output)
+    node = next(graph_node for graph_node in model.graph.node if name in graph_node.output)
     node.attribute[0].t.CopyFrom(tensor)
 
 
 def attribute(node: onnx.NodeProto, name: str, value: Any) -> None:
     """Another value for an attribute; None takes it away."""
-    kept = [each for each in node.attribute if each.name != name]
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
     del node.attribute[:]
     node.attribute.extend(kept)
     if value is not None:
@@ -75,7 +77,7 @@ def after(
     """
     nodes = model.graph.node
     new = f"{tensor}_{len(nodes)}"
-    if tensor in {each.name for each in model.graph.input}:
+    if tensor in {graph_input.name for graph_input in model.graph.input}:
         for node in nodes:
             _take(node, tensor, new)
         nodes.insert(0, helper.make_node(op_type, [tensor, *others], [new], **attributes))
@@ -111,7 +113,7 @@ def bypass(model: onnx.ModelProto, node: onnx.NodeProto, index: int = 0) -> None
     source, made = node.input[index], node.output[0]
     node.output[0] = f"{made}_unused"
     retarget(model, made, source)
-    if made in {each.name for each in model.graph.output}:
+    if made in {graph_output.name for graph_output in model.graph.output}:
         model.graph.node.append(helper.make_node("Identity", [source], [made]))
 
 
@@ -123,4 +125,4 @@ def producer(model: onnx.ModelProto, tensor: str) -> onnx.NodeProto:
 
 def value(values: Iterable[onnx.ValueInfoProto], name: str) -> onnx.ValueInfoProto:
     """The input or output of this name."""
-    return next(each for each in values if each.name == name)
+    return next(value for value in values if value.name == name)

@@ -50,14 +50,18 @@ class Victim(NamedTuple):
     def example(self) -> tuple[Feed, dict[str, np.ndarray]]:
         """What the exporter was called with, and what PyTorch gave for it."""
         sizes = example_sizes(self.spec.dims)
-        point = next(each for each in self.loaded.reference.points if each.dims == sizes)
+        point = next(
+            grid_point for grid_point in self.loaded.reference.points if grid_point.dims == sizes
+        )
         return read_set(Path(self.work.path(self.loaded.reference.folder, point.sets[0])))
 
     def values_seen(self, name: str) -> set[int]:
         """Every integer that the samples have for an input."""
-        sets = [each for point in self.loaded.reference.points for each in point.sets]
+        sets = [set_name for point in self.loaded.reference.points for set_name in point.sets]
         folder = Path(self.work.path(self.loaded.reference.folder))
-        return {int(value) for each in sets for value in read_set(folder / each)[0][name].flat}
+        return {
+            int(value) for set_name in sets for value in read_set(folder / set_name)[0][name].flat
+        }
 
     def described(self) -> Candidate:
         """The candidate with digests of the files as they are now: an exporter wrote them so."""

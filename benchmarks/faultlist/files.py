@@ -41,7 +41,9 @@ def _cut(victim: Victim) -> None:
 
 
 def _places(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    return [each for each in model.graph.initializer if uses_external_data(each)]
+    return [
+        initializer for initializer in model.graph.initializer if uses_external_data(initializer)
+    ]
 
 
 def _swapped(model: onnx.ModelProto) -> None:
@@ -57,18 +59,18 @@ def _swapped(model: onnx.ModelProto) -> None:
 
 
 def _move(one: onnx.TensorProto, other: onnx.TensorProto) -> None:
-    offsets = [ExternalDataInfo(each).offset for each in (one, other)]
+    offsets = [ExternalDataInfo(weight).offset for weight in (one, other)]
     for tensor, offset in zip((one, other), reversed(offsets), strict=True):
         _note(tensor, "offset", str(offset))
 
 
 def _note(tensor: onnx.TensorProto, key: str, value: str) -> None:
-    next(each for each in tensor.external_data if each.key == key).value = value
+    next(entry for entry in tensor.external_data if entry.key == key).value = value
 
 
 def _shifted(model: onnx.ModelProto) -> None:
     """A table of words is read one row too late."""
-    tensor = next(each for each in _places(model) if each.dims[0] == 2000)
+    tensor = next(place for place in _places(model) if place.dims[0] == 2000)
     offset = (ExternalDataInfo(tensor).offset or 0) + 128
     _note(tensor, "offset", str(offset))
 
@@ -85,10 +87,10 @@ def _elsewhere(victim: Victim) -> None:
 
 def _older_file(victim: Victim) -> None:
     """The weights of another training run, in a file of the same size."""
-    older = {name: each.numpy() for name, each in text(1).state_dict().items()}
+    older = {name: weight.numpy() for name, weight in text(1).state_dict().items()}
     table = np.ascontiguousarray(older["words.weight"])
     model = onnx.load(victim.path, load_external_data=False)
-    place = next(each for each in _places(model) if each.dims[0] == 2000)
+    place = next(tensor for tensor in _places(model) if tensor.dims[0] == 2000)
     with victim.weights_path.open("r+b") as file:
         file.seek(ExternalDataInfo(place).offset or 0)
         file.write(table.tobytes())

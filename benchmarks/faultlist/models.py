@@ -29,8 +29,8 @@ class Block(nn.Module):
         """``hidden`` [batch, seq, width], ``allowed`` bool [batch, 1, seq, seq]."""
         normed = self.norm_1(hidden)
         query, key, value = (
-            each(normed).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for each in (self.query, self.key, self.value)
+            projection(normed).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.query, self.key, self.value)
         )
         scores = query @ key.transpose(-1, -2) * 0.35355339
         weights = scores.masked_fill(~allowed, -1e4).softmax(-1)

@@ -111,8 +111,8 @@ def onnxsim(question: Question) -> Answer:
     os.chdir(os.path.dirname(question.path))  # noqa: PTH120  # where external data is looked for
     with question.breakage() if question.breakage else nullcontext():
         model = _loaded(question)
-        taken = {each.name for each in model.graph.input}
-        feed = {name: each for name, each in question.feed.items() if name in taken}
+        taken = {graph_input.name for graph_input in model.graph.input}
+        feed = {name: array for name, array in question.feed.items() if name in taken}
         _, alike = simplify(model, check_n=CHECK_N, input_data=feed)
     return Answer("missed") if alike else Answer("caught", "ok=False")
 
@@ -132,7 +132,7 @@ def _outputs(question: Question) -> tuple[list[str], list[np.ndarray]]:
     session = onnxruntime.InferenceSession(
         question.path, settings, providers=["CPUExecutionProvider"]
     )
-    return [each.name for each in session.get_outputs()], session.run(None, question.feed)
+    return [output.name for output in session.get_outputs()], session.run(None, question.feed)
 
 
 PEERS: Final[dict[str, Callable[[Question], Answer]]] = {

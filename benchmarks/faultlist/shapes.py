@@ -26,8 +26,8 @@ EXAMPLE_SEQ: Final = 5
 
 
 def _static(model: onnx.ModelProto) -> None:
-    for each in (*model.graph.input, *model.graph.output):
-        each.type.tensor_type.shape.dim[0].dim_value = EXAMPLE_BATCH
+    for value_info in (*model.graph.input, *model.graph.output):
+        value_info.type.tensor_type.shape.dim[0].dim_value = EXAMPLE_BATCH
 
 
 def _baked_rows(model: onnx.ModelProto) -> None:
@@ -58,7 +58,9 @@ def _above(longest: int) -> Damage:
 
     def damage(model: onnx.ModelProto) -> None:
         node = of_type(model, "Range")[0]
-        place = next(each for each in of_type(model, "Gather") if each.input[1] == node.output[0])
+        place = next(
+            gather for gather in of_type(model, "Gather") if gather.input[1] == node.output[0]
+        )
         last = constant(model, longest - 1)
         cut = helper.make_node("Min", [node.output[0], last], ["positions_cut"])
         place.input[1] = "positions_cut"

@@ -31,7 +31,7 @@ class Subject:
             "name": self.name,
             "source": {"factory": self.factory or f"{FACTORIES}:{self.name}", **self.source},
             "inputs": dict(self.inputs),
-            "dims": {name: dict(each) for name, each in self.dims.items()},
+            "dims": {name: dict(dim) for name, dim in self.dims.items()},
             "limits": {"seconds": SECONDS, "memory_gb": MEMORY_GB},
             **self.sections,
         }
@@ -54,8 +54,8 @@ def _astray(name: str, **inputs: str) -> Subject:
 
 
 SUBJECTS: Final = {
-    each.name: each
-    for each in (
+    subject.name: subject
+    for subject in (
         Subject("digits", IMAGE),
         Subject("text", PAIR, dims=LONG),
         Subject(

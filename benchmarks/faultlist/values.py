@@ -49,7 +49,7 @@ def _truncated(model: onnx.ModelProto) -> None:
 def _trained(model: onnx.ModelProto) -> None:
     """Batch norm as it is in training: by the statistics of the batch."""
     node = of_type(model, "Relu")[0]
-    names = [constant(model, np.full(16, each), np.float32) for each in (1, 0, 0, 1)]
+    names = [constant(model, np.full(16, value), np.float32) for value in (1, 0, 0, 1)]
     made = f"{node.input[0]}_normed"
     norm = helper.make_node(
         "BatchNormalization", [node.input[0], *names], [made, "mean", "var"], training_mode=1
@@ -124,7 +124,7 @@ def _both_ways(model: onnx.ModelProto) -> None:
 
 def _last_but_one(model: onnx.ModelProto) -> None:
     """``states[:, -2]`` for ``states[:, -1]``."""
-    node = next(each for each in of_type(model, "Gather") if each.attribute[0].i == 1)
+    node = next(gather for gather in of_type(model, "Gather") if gather.attribute[0].i == 1)
     set_value(model, node.input[1], -2, np.int64)
 
 
@@ -147,7 +147,7 @@ def _swapped_operands(model: onnx.ModelProto) -> None:
 
 def _mean_is_sum(model: onnx.ModelProto) -> None:
     body = of_type(model, "Loop")[0].attribute[0].g
-    node = next(each for each in body.node if each.op_type == "ReduceMean")
+    node = next(body_node for body_node in body.node if body_node.op_type == "ReduceMean")
     node.op_type = "ReduceSum"
 
 

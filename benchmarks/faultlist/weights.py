@@ -54,7 +54,7 @@ def _unseen_row(table: str, column: str) -> Inject:
 
         def damage(model: onnx.ModelProto) -> None:
             def moved(array: np.ndarray) -> np.ndarray:
-                row = next(each for each in range(1, len(array)) if each not in seen)
+                row = next(index for index in range(1, len(array)) if index not in seen)
                 array[row] = -array[row]
                 return array
 
@@ -80,8 +80,8 @@ def _transposed(model: onnx.ModelProto) -> None:
 
 
 def _bias_dropped(model: onnx.ModelProto) -> None:
-    names = {each.name for each in model.graph.initializer}
-    node = [each for each in of_type(model, "Add") if names & set(each.input)][4]
+    names = {initializer.name for initializer in model.graph.initializer}
+    node = [add for add in of_type(model, "Add") if names & set(add.input)][4]
     bypass(model, node, next(i for i, name in enumerate(node.input) if name not in names))
 
 
@@ -92,9 +92,9 @@ def _rounded_through(dtype: str) -> Damage:
         return (array.view(np.uint32) & 0xFFFF0000).view(np.float32)
 
     def damage(model: onnx.ModelProto) -> None:
-        for each in model.graph.initializer:
-            if each.data_type == onnx.TensorProto.FLOAT:
-                change(each, short)
+        for tensor in model.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                change(tensor, short)
 
     return damage
 
@@ -111,12 +111,12 @@ def _attention_scale(model: onnx.ModelProto) -> None:
 
 def _last_layer(model: onnx.ModelProto) -> None:
     """The MLP of the second block with the weights of the first."""
-    ups = [each for each in of_type(model, "MatMul") if each.input[1] in _names(model)]
+    ups = [matmul for matmul in of_type(model, "MatMul") if matmul.input[1] in _names(model)]
     ups[10].input[1] = ups[4].input[1]
 
 
 def _names(model: onnx.ModelProto) -> set[str]:
-    return {each.name for each in model.graph.initializer}
+    return {initializer.name for initializer in model.graph.initializer}
 
 
 def _spoiled(number: float) -> Damage:

@@ -65,7 +65,7 @@ def compare(part: str, number: int, folder: Path) -> Row:
         sittings=found.sittings,
         rounds=ratio.rounds,
         seconds=time.monotonic() - start,
-        suspicions=tuple(sorted({each.rule for each in found.result.suspicions})),
+        suspicions=tuple(sorted({suspicion.rule for suspicion in found.result.suspicions})),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
         cpu_model=found.result.environment.cpu_model if found.result.environment else "",

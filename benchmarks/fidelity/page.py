@@ -56,7 +56,7 @@ def render(rows: Mapping[str, Row], processes: str) -> str:
         HEAD,
         table(
             ("what", "found", "bound", ""),
-            [(*each[:3], _verdict(each)) for each in claims(rows)],
+            [(*claim[:3], _verdict(claim)) for claim in claims(rows)],
         ),
         COMPARISONS,
         table(
@@ -76,22 +76,22 @@ def render(rows: Mapping[str, Row], processes: str) -> str:
         table(
             ("model", "p50 ms", "over a plain loop"),
             [
-                (each.first, f"{each.p50_ms:.3g}", f"{each.ratio:.3f}")
-                for each in _of(every, "median")
+                (median.first, f"{median.p50_ms:.3g}", f"{median.ratio:.3f}")
+                for median in _of(every, "median")
             ],
         ),
         "\n## Cost\n",
         table(
             ("demo model, batch 1", "contenders", "seconds", "sittings", "rounds"),
             [
-                (each.first, each.second, f"{each.seconds:.1f}", each.sittings, each.rounds)
-                for each in _of(every, "cost")
+                (cost.first, cost.second, f"{cost.seconds:.1f}", cost.sittings, cost.rounds)
+                for cost in _of(every, "cost")
             ],
         ),
         "",
         processes,
         "\n".join(version_lines(every, "rows")),
-        f"- {', '.join(sorted({each.cpu_model for each in every if each.cpu_model}))}",
+        f"- {', '.join(sorted({row.cpu_model for row in every if row.cpu_model}))}",
     ]
     return "\n".join(parts).rstrip("\n") + "\n"
 
@@ -107,8 +107,8 @@ def claims(rows: Mapping[str, Row]) -> list[Claim]:
     every = list(rows.values())
     same, five, two = (_of(every, part) for part in ("aa", "slower by 5 %", "slower by 2 %"))
     medians, costs = _of(every, "median"), _of(every, "cost")
-    near = sum(abs(each.ratio - 1) <= MOST_APART for each in medians)
-    longest = max((each.seconds for each in costs), default=0.0)
+    near = sum(abs(median.ratio - 1) <= MOST_APART for median in medians)
+    longest = max((cost.seconds for cost in costs), default=0.0)
     return [
         _share("A/A: called slower", same, 0.01, most=True),
         _share("slower by 5 %: called slower", five, 0.95, most=False),
@@ -129,7 +129,7 @@ def claims(rows: Mapping[str, Row]) -> list[Claim]:
 
 
 def _share(text: str, rows: Sequence[Row], bound: float, *, most: bool) -> Claim:
-    called = sum(each.called == "slower" for each in rows)
+    called = sum(row.called == "slower" for row in rows)
     whole = rows and len(rows) == TRIALS[rows[0].part]
     share = called / len(rows) if rows else 0.0
     word = "at most" if most else "at least"
@@ -143,16 +143,16 @@ def _comparisons(rows: Iterable[Row]) -> Iterable[tuple[object, ...]]:
         if row.part not in ("median", "cost"):
             pairs[row.first, row.second].append(row)
     for (first, second), found in pairs.items():
-        called = Counter(each.called for each in found)
+        called = Counter(trial.called for trial in found)
         yield (
             first,
             "itself" if first == second else second,
             len(found),
             called["slower"],
             called["faster"],
-            f"{statistics.median(each.ratio for each in found):.4f}",
-            f"{statistics.median(each.high - each.low for each in found):.4f}",
-            sum("machine busy" in each.suspicions for each in found),
+            f"{statistics.median(trial.ratio for trial in found):.4f}",
+            f"{statistics.median(trial.high - trial.low for trial in found):.4f}",
+            sum("machine busy" in trial.suspicions for trial in found),
         )
 
 
@@ -162,4 +162,4 @@ def _of(rows: Iterable[Row], part: str) -> list[Row]:
 
 def holds(rows: Mapping[str, Row]) -> bool:
     """Whether every number is within its bound."""
-    return all(each.holds for each in claims(rows))
+    return all(claim.holds for claim in claims(rows))

@@ -146,7 +146,7 @@ def agree(number: int, folder: Path) -> Row:
             told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             latency = found.latencies[0]
             ratios.append(latency.p50_ms / float(told))
-    print(f"{model.name}: {' '.join(f'{each:.3f}' for each in sorted(ratios))}", flush=True)
+    print(f"{model.name}: {' '.join(f'{ratio:.3f}' for ratio in sorted(ratios))}", flush=True)
     return Row(
         name=f"median {number}",
         part="median",
@@ -156,7 +156,7 @@ def agree(number: int, folder: Path) -> Row:
         p50_ms=latency.p50_ms,
         rounds=latency.samples,
         seconds=time.monotonic() - start,
-        suspicions=tuple(sorted({each.rule for each in found.suspicions})),
+        suspicions=tuple(sorted({suspicion.rule for suspicion in found.suspicions})),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
         cpu_model=found.environment.cpu_model if found.environment else "",

@@ -40,9 +40,9 @@ def call_of(kind: str, chain: Chain, path: Path) -> Callable[[], object]:
         torch.set_num_threads(1)
         torch.set_grad_enabled(False)
         layers = [
-            each
+            layer
             for _ in range(chain.layers)
-            for each in (torch.nn.Linear(chain.width, chain.width), torch.nn.ReLU())
+            for layer in (torch.nn.Linear(chain.width, chain.width), torch.nn.ReLU())
         ]
         module, tensor = torch.nn.Sequential(*layers).eval(), torch.from_numpy(rows)
         call = lambda: module(tensor)  # noqa: E731
@@ -54,7 +54,7 @@ def together(kinds: tuple[str, ...], chain: Chain, path: Path, sender: Connectio
     """In a process: these contenders in turn."""
     calls = [call_of(kind, chain, path) for kind in kinds]
     taken = take_samples(calls, 0, seconds=SECONDS)
-    sender.send([statistics.median(each) for each in taken])
+    sender.send([statistics.median(sample) for sample in taken])
 
 
 def in_turn(kind: str, chain: Chain, path: Path, pipe: Connection) -> None:
@@ -95,7 +95,7 @@ def medians(way: str, chain: Chain, path: Path) -> list[float]:
     for pipe, process in zip(pipes, processes, strict=True):
         pipe.send(False)
         process.join()
-    return [statistics.median(each) for each in samples]
+    return [statistics.median(sample) for sample in samples]
 
 
 def _together(kinds: tuple[str, ...], chain: Chain, path: Path) -> list[float]:
@@ -116,10 +116,10 @@ def main() -> None:
             path = save(chain, Path(folder, "model.onnx"))
             found = [{way: medians(way, chain, path) for way in WAYS} for _ in range(REPEATS)]
         for number, kind in enumerate(KINDS):
-            alone = statistics.median(each["alone"][number] for each in found)
+            alone = statistics.median(repeat["alone"][number] for repeat in found)
             cells = []
             for way in WAYS[1:]:
-                ratios = sorted(each[way][number] / each["alone"][number] for each in found)
+                ratios = sorted(repeat[way][number] / repeat["alone"][number] for repeat in found)
                 cells.append(
                     f"{statistics.median(ratios):.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
                 )

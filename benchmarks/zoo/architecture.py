@@ -39,7 +39,7 @@ class Architecture:
             "name": self.name,
             "source": {"factory": self.factory, "kwargs": dict(self.kwargs)},
             "inputs": dict(self.inputs),
-            "dims": {name: dict(each) for name, each in self.dims.items()},
+            "dims": {name: dict(dim) for name, dim in self.dims.items()},
             "check": {"samples": 2},
             "limits": {"seconds": seconds, "memory_gb": memory_gb},
         }

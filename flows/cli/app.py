@@ -158,11 +158,11 @@ def operators(
                 dims=ranges(dims),
             )
         if json:
-            lines = ",\n".join(each.model_dump_json(indent=2) for each in reports)
+            lines = ",\n".join(report.model_dump_json(indent=2) for report in reports)
             sys.stdout.write(f"[{lines}]\n")
         else:
             tell_operators(console, reports)
-        if all(each.fault for each in reports):
+        if all(report.fault for report in reports):
             raise typer.Exit(ExportError.exit_code)
 
 
@@ -222,10 +222,12 @@ def doctor() -> None:
     marks = {"good": "[green]good[/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
     with reported():
         findings = examine_machine()
-        for each in findings:
-            console.print(f"{marks[each.outcome]} [bold]{each.name}[/] ", end="", highlight=False)
-            console.print(each.text, highlight=False, markup=False, soft_wrap=True)
-        if worst := max((each.exit_code for each in findings), default=0):
+        for finding in findings:
+            console.print(
+                f"{marks[finding.outcome]} [bold]{finding.name}[/] ", end="", highlight=False
+            )
+            console.print(finding.text, highlight=False, markup=False, soft_wrap=True)
+        if worst := max((finding.exit_code for finding in findings), default=0):
             raise typer.Exit(worst)
 
 

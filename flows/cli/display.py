@@ -119,20 +119,20 @@ def tell_operators(console: Console, reports: Sequence[OperatorReport]) -> None:
 
     from onnxproof.report.operators import operator_notes, operator_rows
 
-    for each in reports:
-        opset = f" at opset {each.opset}" if each.opset else ""
-        console.print(f"[bold]{each.strategy}[/]{opset}", highlight=False)
-        rows = operator_rows(each)
+    for report in reports:
+        opset = f" at opset {report.opset}" if report.opset else ""
+        console.print(f"[bold]{report.strategy}[/]{opset}", highlight=False)
+        rows = operator_rows(report)
         if console.is_terminal and rows:
             table = Table(*rows[0])
-            for operator, row in zip(each.operators, rows, strict=True):
+            for operator, row in zip(report.operators, rows, strict=True):
                 style = "red" if operator.fault else None
                 table.add_row(*map(str, row.values()), style=style)
             console.print(table, markup=False)
         elif rows:
             lines = ["\t".join(map(str, row.values())) for row in rows]
             console.file.write("\n".join(lines) + "\n")  # rich would make spaces of the tabs
-        for note in (*operator_notes(each), *filter(None, [each.fault])):
+        for note in (*operator_notes(report), *filter(None, [report.fault])):
             console.print(note, highlight=False, markup=False, soft_wrap=True)
 
 

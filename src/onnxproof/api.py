@@ -179,7 +179,7 @@ def time_model(
     """
     from onnxproof.commands.bench import Asked, bench
 
-    sizes = tuple(dict(each) for each in points)
+    sizes = tuple(dict(point) for point in points)
     asked = Asked(model, against, sizes, inputs or {}, benchmark or {})
     return bench(asked, _settings(allow))
 

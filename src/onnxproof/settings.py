@@ -142,7 +142,7 @@ def read_servers(home: Path) -> Mapping[str, Mapping[str, str]]:
         return {}
     if not isinstance(noted, dict):
         return {}
-    return {name: each for name, each in noted.items() if isinstance(each, dict)}
+    return {name: entry for name, entry in noted.items() if isinstance(entry, dict)}
 
 
 def _running(url: str | None) -> str | None:

@@ -31,7 +31,9 @@ def test_a_fault_is_caught_by_its_own_verdict(bench: Bench, fault: Fault) -> Non
 
 
 @pytest.mark.parametrize(
-    "control", [each for each in CONTROLS if each.strategy != "dynamo"], ids=lambda each: each.name
+    "control",
+    [control for control in CONTROLS if control.strategy != "dynamo"],
+    ids=lambda control: control.name,
 )
 def test_an_export_without_a_fault_is_proven(bench: Bench, control: Fault) -> None:
     assert not bench.judge(control).caught

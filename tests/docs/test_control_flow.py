@@ -86,7 +86,7 @@ def test_scripting_keeps_a_count_that_is_data_as_one_loop(tmp_path: Path) -> Non
 
 def test_several_counts_are_compared_and_both_ends_of_the_range(tmp_path: Path) -> None:
     load(spec_for("counted_rounds", COUNTED), work_in(tmp_path))
-    counts = [int(read_set(each)[0]["count"]) for each in tmp_path.glob("test_data_set_*")]
+    counts = [int(read_set(path)[0]["count"]) for path in tmp_path.glob("test_data_set_*")]
     assert {0, 5} < set(counts)
 
 
@@ -156,7 +156,7 @@ def test_the_chain_finds_by_itself_the_strategy_that_is_right(
     monkeypatch.chdir(ROOT)
     outcome = export_model(spec_for("counted_rounds", COUNTED), promote="never")
     assert outcome.proof is not None
-    tried = {each.label: each for each in outcome.proof.attempts}
+    tried = {attempt.label: attempt for attempt in outcome.proof.attempts}
     assert outcome.proof.chosen.strategy == "script"
     assert tried["trace"].reason == BAKED
     assert tried["trace"].where == tried["dynamo"].where != ""

@@ -195,7 +195,7 @@ def test_translations_are_a_table_for_dynamo_and_domains_for_torchscript(
     spec = read_spec(ROOT / "examples" / "custom_operator.yaml", ["check.samples=1"])
     call = given(strategy, spec, tmp_path)
     if strategy == "dynamo":
-        assert [str(each) for each in call["custom_translation_table"]] == [
+        assert [str(overload) for overload in call["custom_translation_table"]] == [
             "examples.swirl.default"
         ]
         assert call["custom_opsets"] is None

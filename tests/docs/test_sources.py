@@ -111,4 +111,4 @@ def test_the_example_of_each_kind_gives_a_reference(kind: Kind, tmp_path: Path) 
     sections = MADE[kind](source, tmp_path)
     spec = parse_spec({"name": "toy", "source": source, "check": {"samples": 1}, **sections})
     points = load(spec, work_in(tmp_path / "work", tmp_path)).reference.points
-    assert {each.outcome for each in points} == {"passed"}
+    assert {point.outcome for point in points} == {"passed"}

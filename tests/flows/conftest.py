@@ -69,7 +69,7 @@ def onnxproof(
     def run(*arguments: str | Path) -> Ended:
         written = tmp_path / "outcome.json"
         written.unlink(missing_ok=True)
-        command = [str(each) for each in arguments]
+        command = [str(argument) for argument in arguments]
         if command[0] == "export":
             command += ["--json", str(written)]
         result = CliRunner().invoke(app, command)

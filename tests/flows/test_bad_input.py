@@ -54,7 +54,9 @@ def files(tmp_path: Path) -> None:
 def nothing_is_left(home: Path) -> bool:
     """No version, no unfinished run, no work folder but of a run that got past its input."""
     client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
-    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    runs = client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()]
+    )
     return not client.search_registered_models() and not runs
 
 
@@ -76,7 +78,7 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"), BAD_INPUT, ids=[each[1][:30] for each in BAD_INPUT]
+    ("changes", "message"), BAD_INPUT, ids=[case[1][:30] for case in BAD_INPUT]
 )
 def test_bad_input_ends_with_2_and_says_what_is_wrong(
     onnxproof: Program,
@@ -109,7 +111,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("factory", "message"), BROKEN, ids=[each[0] for each in BROKEN])
+@pytest.mark.parametrize(("factory", "message"), BROKEN, ids=[case[0] for case in BROKEN])
 def test_a_factory_that_breaks_ends_with_3(
     onnxproof: Program, write_spec: WriteSpec, registry: Path, factory: str, message: str
 ) -> None:
@@ -128,7 +130,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("factory", "message"), REFUSED, ids=[each[0] for each in REFUSED])
+@pytest.mark.parametrize(("factory", "message"), REFUSED, ids=[case[0] for case in REFUSED])
 def test_a_model_that_cannot_be_proven_ends_with_4(
     onnxproof: Program, write_spec: WriteSpec, registry: Path, factory: str, message: str
 ) -> None:

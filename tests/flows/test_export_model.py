@@ -35,7 +35,7 @@ def artifacts_of(state: Any) -> dict[str, str]:
     wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_of(state)]))
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=wanted)
-    return {str(each.key): str(each.data) for each in found}
+    return {str(artifact.key): str(artifact.data) for artifact in found}
 
 
 def run_of(state: Any) -> Any:
@@ -142,7 +142,9 @@ def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]
     with get_client(sync_client=True) as client:
         flow_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_of(state)]))
         found = client.read_task_runs(flow_run_filter=flow_run)
-    names = [each.name for each in sorted(found, key=lambda each: str(each.start_time))]
+    names = [
+        task_run.name for task_run in sorted(found, key=lambda task_run: str(task_run.start_time))
+    ]
     assert names == [
         "load-toy",  # only the factory knows the weights, so the key waits for it
         "look-up-toy",
@@ -172,7 +174,7 @@ def test_the_form_has_plain_fields_with_a_description_each() -> None:
     for field in schema["properties"].values():
         assert field["description"]
         assert "anyOf" not in field
-    assert {name: each["enum"] for name, each in schema["definitions"].items()} == {
+    assert {name: definition["enum"] for name, definition in schema["definitions"].items()} == {
         "Promotion": ["from_spec", "auto", "never"],
         "Search": ["from_spec", "first", "fastest"],
     }

@@ -84,7 +84,7 @@ def test_another_machine_measures_the_version_and_logs_to_its_run(
 ) -> None:
     ended = onnxproof("export", write_spec(**asking("gpu")))
     assert (ended.code, ended.outcome["status"]) == (0, "proven"), ended.text
-    gates = {each["name"]: each for each in ended.outcome["gates"]}
+    gates = {gate["name"]: gate for gate in ended.outcome["gates"]}
     parity = gates["parity on CPUExecutionProvider on measure-version/gpu"]
     assert parity["outcome"] == "passed"
     assert "within tolerance" in parity["reason"]
@@ -94,7 +94,7 @@ def test_another_machine_measures_the_version_and_logs_to_its_run(
     run_id = client.get_model_version("toy", "1").run_id
     assert run_id is not None
     (folder,) = client.list_artifacts(run_id, "measured")
-    files = {Path(each.path).name for each in client.list_artifacts(run_id, folder.path)}
+    files = {Path(artifact.path).name for artifact in client.list_artifacts(run_id, folder.path)}
     assert files == {"benchmark.parquet", "latency.png", "measurement.json", "measurement.md"}
     metrics = client.get_run(run_id).data.metrics
     assert metrics["max_abs_diff/CPUExecutionProvider/output"] >= 0
@@ -105,7 +105,7 @@ def test_another_machine_measures_the_version_and_logs_to_its_run(
 
     other = {"factory": "tests.helpers.models:scaled", "kwargs": {"seed": 1}}
     second = onnxproof("export", write_spec(**asking("gpu"), source=other))
-    gates = {each["name"]: each for each in second.outcome["gates"]}
+    gates = {gate["name"]: gate for gate in second.outcome["gates"]}
     beside = gates["max_latency_regression on measure-version/gpu"]
     assert "times the latency of version 1" in beside["reason"]
 
@@ -125,7 +125,7 @@ def test_a_provider_that_is_not_there_is_a_failure_where_it_is_required(
     spec = write_spec(**asking("gpu", required=False, **cuda))
     ended = onnxproof("export", spec)
     assert (ended.code, ended.outcome["status"]) == (0, "proven"), ended.text
-    assert not [each for each in ended.outcome["gates"] if "CUDA" in each["name"]]
+    assert not [gate for gate in ended.outcome["gates"] if "CUDA" in gate["name"]]
 
 
 def test_a_deployment_that_is_not_there_is_said_and_the_version_stays_challenger(

@@ -28,7 +28,7 @@ TALK_TO_MLFLOW = {
 
 def task_of(name: str) -> Task[..., Any]:
     module = importlib.import_module(f"tasks.{name}")
-    (found,) = [each for each in vars(module).values() if isinstance(each, Task)]
+    (found,) = [value for value in vars(module).values() if isinstance(value, Task)]
     return found
 
 
@@ -68,7 +68,7 @@ def test_the_body_of_a_task_is_one_call(name: str) -> None:
     (function,) = ast.parse(source).body
     assert isinstance(function, ast.FunctionDef)
     _docstring, *body = function.body
-    assert [type(each) for each in body] == [ast.Return]
+    assert [type(statement) for statement in body] == [ast.Return]
     assert isinstance(body[0], ast.Return)
     assert isinstance(body[0].value, ast.Call)
 

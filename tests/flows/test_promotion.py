@@ -34,7 +34,9 @@ def client(registry: Path) -> MlflowClient:
 
 
 def aliases(client: MlflowClient) -> dict[str, str]:
-    return {name: str(each) for name, each in client.get_registered_model("toy").aliases.items()}
+    return {
+        name: str(aliase) for name, aliase in client.get_registered_model("toy").aliases.items()
+    }
 
 
 def test_a_slower_version_stays_challenger_until_the_gate_lets_it_through(
@@ -42,7 +44,7 @@ def test_a_slower_version_stays_challenger_until_the_gate_lets_it_through(
 ) -> None:
     first = onnxproof("export", write_spec(**of_layers(2)))
     assert (first.code, first.outcome["status"]) == (0, "proven")
-    gates = {each["name"]: each for each in first.outcome["gates"]}
+    gates = {gate["name"]: gate for gate in first.outcome["gates"]}
     assert gates["max_latency_regression"]["outcome"] == "not_applicable"
     assert gates["max_latency_regression"]["reason"] == "there is no other champion"
 
@@ -52,7 +54,7 @@ def test_a_slower_version_stays_challenger_until_the_gate_lets_it_through(
     assert (second.outcome["status"], second.outcome["stage"]) == ("refused", "promote")
     assert second.outcome["model_uri"] == "models:/toy/2"
     assert "toy version 2 is proven and registered, and stays challenger; " in second.text
-    gates = {each["name"]: each for each in second.outcome["gates"]}
+    gates = {gate["name"]: gate for gate in second.outcome["gates"]}
     assert gates["max_latency_regression"]["outcome"] == "failed"
     assert gates["max_latency_regression"]["value"] > 2
     assert gates["max_latency_regression"]["threshold"] == 1.5
@@ -61,7 +63,7 @@ def test_a_slower_version_stays_challenger_until_the_gate_lets_it_through(
     assert tags["onnxproof.gates"].startswith("max_latency_regression failed: ")
     run_id = client.get_model_version("toy", "2").run_id
     assert run_id is not None
-    assert "trial.json" in {each.path for each in client.list_artifacts(run_id)}
+    assert "trial.json" in {artifact.path for artifact in client.list_artifacts(run_id)}
 
     again = onnxproof("export", write_spec(**slow))
     assert (again.code, again.outcome["model_uri"]) == (4, "models:/toy/2")  # asked again
@@ -80,7 +82,7 @@ def test_the_same_file_again_needs_no_timing(
     onnxproof("export", write_spec())
     again = onnxproof("export", write_spec(), "--force")
     assert again.code == 0
-    gates = {each["name"]: each for each in again.outcome["gates"]}
+    gates = {gate["name"]: gate for gate in again.outcome["gates"]}
     assert gates["max_latency_regression"]["reason"] == "the champion is the same file"
     assert gates["max_size_growth"]["outcome"] == "passed"
     assert aliases(client) == {"champion": "2", "challenger": "2"}
@@ -111,7 +113,7 @@ def test_gates_of_the_version_itself_need_no_champion(
     asked = {"min_speedup_vs_pytorch": 1000, "max_memory_bytes": 10**9, "max_p99_ms": 1000}
     refused = onnxproof("export", write_spec(gates=asked, benchmark={"seconds": 1}))
     assert refused.code == 4
-    gates = {each["name"]: each for each in refused.outcome["gates"]}
+    gates = {gate["name"]: gate for gate in refused.outcome["gates"]}
     assert gates["min_speedup_vs_pytorch"]["outcome"] == "failed"
     assert gates["max_memory_bytes"]["outcome"] == "passed"
     assert 0 < gates["max_memory_bytes"]["value"] < 10**9

@@ -40,7 +40,7 @@ def added(model: onnx.ModelProto) -> None:
 
 def other_epsilon(model: onnx.ModelProto) -> None:
     node = of_type(model, "LayerNormalization")[2]
-    next(each for each in node.attribute if each.name == "epsilon").f = 1e-2
+    next(attribute for attribute in node.attribute if attribute.name == "epsilon").f = 1e-2
 
 
 def other_gelu(model: onnx.ModelProto) -> None:
@@ -56,7 +56,9 @@ def swapped_operands(model: onnx.ModelProto) -> None:
 
 def one_weight(model: onnx.ModelProto) -> None:
     name = of_type(model, "MatMul")[1].input[1]
-    weight = next(each for each in model.graph.initializer if each.name == name)
+    weight = next(
+        initializer for initializer in model.graph.initializer if initializer.name == name
+    )
     array = numpy_helper.to_array(weight).copy()
     array[3, 5] += 0.1
     weight.CopyFrom(numpy_helper.from_array(array, name))

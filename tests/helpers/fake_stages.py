@@ -67,14 +67,14 @@ class Stages:
         return self.divergence.model_copy(update={"against": against})
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
-        self.timed = [each.label for each in candidates]
+        self.timed = [candidate.label for candidate in candidates]
         self.rounds.append(self.timed)
         timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
         first = self.timed[0]
         shown = tuple(
-            Ratio(contender=each, over=first, ratio=1.2, low=1.1, high=1.3, rounds=40)
-            for each in self.timed
-            if each in self.slower
+            Ratio(contender=label, over=first, ratio=1.2, low=1.1, high=1.3, rounds=40)
+            for label in self.timed
+            if label in self.slower
         )
         return timed.model_copy(update={"ratios": self.ratios or shown})
 
@@ -95,15 +95,15 @@ def asked(search: str = "first", **sections: Any) -> Spec:
 
 
 def rungs(ladder: Ladder) -> list[tuple[str, str, str]]:
-    return [(each.label, each.outcome, each.reason) for each in ladder.attempts]
+    return [(attempt.label, attempt.outcome, attempt.reason) for attempt in ladder.attempts]
 
 
 def rung(ladder: Ladder, label: str) -> Attempt:
-    return next(each for each in ladder.attempts if each.label == label)
+    return next(attempt for attempt in ladder.attempts if attempt.label == label)
 
 
 def chosen(ladder: Ladder) -> str:
     """The label that stands; it is the one whose attempt says so."""
     assert ladder.chosen is not None
-    assert [each.candidate for each in ladder.attempts if each.chosen] == [ladder.chosen]
+    assert [attempt.candidate for attempt in ladder.attempts if attempt.chosen] == [ladder.chosen]
     return ladder.chosen.label

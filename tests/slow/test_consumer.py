@@ -33,7 +33,9 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        for name in [each for each in os.environ if each.startswith(("MLFLOW_", "ONNXPROOF_"))]:
+        for name in [
+            variable for variable in os.environ if variable.startswith(("MLFLOW_", "ONNXPROOF_"))
+        ]:
             patch.delenv(name)
         patch.setenv("ONNXPROOF_HOME", str(home))
         subprocess.run([sys.executable, "-m", "examples.digits_cnn"], check=True)
@@ -105,7 +107,7 @@ def test_pyfunc_predicts_with_mlflow_and_onnxruntime_alone(
         names = ["torch", "onnx", "onnxproof", "prefect"]
         print(json.dumps({{
             "top": logits.argmax(1).tolist(), "shape": logits.shape,
-            "ours": [each for each in names if importlib.util.find_spec(each)],
+            "ours": [name for name in names if importlib.util.find_spec(name)],
             "version": model.metadata.metadata["onnxproof.flow_version"],
         }}))
         """,
@@ -207,4 +209,4 @@ def predicted_by_pytorch(images: np.ndarray) -> list[int]:
     model = digits_cnn.build()
     model.load_state_dict(load_file(ROOT / digits_cnn.WEIGHTS))
     with torch.no_grad():
-        return [int(each) for each in model.eval()(torch.from_numpy(images)).argmax(1)]
+        return [int(digit) for digit in model.eval()(torch.from_numpy(images)).argmax(1)]

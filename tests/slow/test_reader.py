@@ -65,17 +65,17 @@ def test_every_answer_is_that_of_mlflows_client(toy_proof: tuple[Proof, Path]) -
     client, reader = MlflowClient(), RestReader(read_settings().tracking_uri)
     asked = {"get_model_version": made.version, "get_model_version_by_alias": "champion"}
     for method, which in asked.items():
-        versions = [getattr(each, method)("toy", which) for each in (client, reader)]
+        versions = [getattr(api, method)("toy", which) for api in (client, reader)]
         for field in ("name", "version", "run_id", "source", "aliases", "tags"):
             assert getattr(versions[1], field) == getattr(versions[0], field)
         assert versions[1].version == made.version
-    models = [each.get_registered_model("toy").aliases for each in (client, reader)]
+    models = [api.get_registered_model("toy").aliases for api in (client, reader)]
     assert {name: str(version) for name, version in models[0].items()} == models[1]
-    runs = [each.get_run(made.run_id) for each in (client, reader)]
+    runs = [api.get_run(made.run_id) for api in (client, reader)]
     assert runs[1].info.start_time == runs[0].info.start_time
     assert runs[1].data.tags == runs[0].data.tags
     found = reader.search_runs([runs[0].info.experiment_id], f"tags.`{STATE_TAG}` = 'registered'")
-    assert [each.info.run_id for each in found] == [made.run_id]
+    assert [run.info.run_id for run in found] == [made.run_id]
     assert read_registration(reader, "toy", made.version) == made  # type: ignore[arg-type]
 
 

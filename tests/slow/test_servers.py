@@ -108,10 +108,10 @@ def test_deploying_twice_is_deploying_once(at_home: Path) -> None:
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert answer.stdout.count(f"{read_servers(at_home)['prefect']['url']}/deployments/") == 3
         found = ask(at_home, "deployments/filter")
-        seen.append({each["name"]: each["id"] for each in found})
-        schedules = {each["name"]: len(each["schedules"]) for each in found}
+        seen.append({deployment["name"]: deployment["id"] for deployment in found})
+        schedules = {deployment["name"]: len(deployment["schedules"]) for deployment in found}
         assert schedules == {"on-demand": 0, "nightly": 1, "gpu": 0}
-        pools = {each["name"]: each["work_pool_name"] for each in found}
+        pools = {deployment["name"]: deployment["work_pool_name"] for deployment in found}
         cpu, gpu = POOLS
         assert pools == {"on-demand": cpu, "nightly": cpu, "gpu": gpu}
     assert seen[0] == seen[1]

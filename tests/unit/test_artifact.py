@@ -58,7 +58,7 @@ def test_a_whole_write_takes_the_name_and_its_folders(tmp_path: Path) -> None:
         draft.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
-    assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_a_broken_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_broken_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
     with pytest.raises(KeyboardInterrupt):
         write_half()
     assert path.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["file.txt"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_other_users_may_read_what_was_written(tmp_path: Path) -> None:

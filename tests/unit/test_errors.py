@@ -10,10 +10,10 @@ from onnxproof import errors
 def all_errors() -> list[type[errors.OnnxproofError]]:
     found, waiting = [], [errors.OnnxproofError]
     while waiting:
-        each = waiting.pop()
-        found.append(each)
-        waiting += each.__subclasses__()
-    return sorted(found, key=lambda each: each.__name__)
+        parent = waiting.pop()
+        found.append(parent)
+        waiting += parent.__subclasses__()
+    return sorted(found, key=lambda error: error.__name__)
 
 
 @pytest.mark.parametrize("error", all_errors())
@@ -54,7 +54,7 @@ def test_exit_codes_are_those_of_the_contract(
 
 @pytest.mark.parametrize(
     "error",
-    [each for each in all_errors() if not each.__subclasses__()],
+    [error for error in all_errors() if not error.__subclasses__()],
 )
 def test_every_error_that_is_raised_names_its_stage(error: type[errors.OnnxproofError]) -> None:
     assert error.stage
@@ -62,4 +62,4 @@ def test_every_error_that_is_raised_names_its_stage(error: type[errors.Onnxproof
 
 def test_the_docstring_lists_every_error() -> None:
     listed = errors.__doc__ or ""
-    assert [each.__name__ for each in all_errors() if each.__name__ not in listed] == []
+    assert [error.__name__ for error in all_errors() if error.__name__ not in listed] == []

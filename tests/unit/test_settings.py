@@ -27,7 +27,9 @@ from onnxproof.settings import (
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment that says nothing but where home is."""
-    for name in [each for each in os.environ if each.startswith(("MLFLOW_", "PREFECT_", "ONNXP"))]:
+    for name in [
+        variable for variable in os.environ if variable.startswith(("MLFLOW_", "PREFECT_", "ONNXP"))
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ONNXPROOF_HOME", str(tmp_path))
     return tmp_path

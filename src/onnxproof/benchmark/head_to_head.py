@@ -75,8 +75,8 @@ def fight(request: DuelRequest) -> Duel:
     if profiled:
         say("trial", f"profile of {names}")
         looked = [Profiled(name, path, modules_told_by(path)) for name, path in models.items()]
-        ran = {each.provider for each in timings.latencies()}
-        providers = [each for each in course.benchmark.providers if each.name in ran]
+        ran = {latency.provider for latency in timings.latencies()}
+        providers = [provider for provider in course.benchmark.providers if provider.name in ran]
         measurement.profiles = tuple(profiles(course, work, looked, providers, libraries))
     result = measurement.result(_ratios(timings, models))
     return Duel(result, _samples(timings, models), sittings)
@@ -89,7 +89,7 @@ def _ratios(timings: Timings, models: Mapping[str, Path]) -> tuple[Ratio, ...]:
     first, second = models
     places = dict.fromkeys(where for _, where in timings.contenders)
     found = (timings.ratio((first, where), (second, where)) for where in places)
-    return tuple(each for each in found if each is not None)
+    return tuple(ratio for ratio in found if ratio is not None)
 
 
 def _samples(timings: Timings, models: Mapping[str, Path]) -> dict[str, list[float]]:

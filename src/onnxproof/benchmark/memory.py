@@ -45,14 +45,14 @@ def memory_of(
     result: BenchmarkResult, course: Course, work: Work, models: Mapping[str, Stored]
 ) -> BenchmarkResult:
     """The result, with size and memory of every model on every provider that started."""
-    started = {each.provider for each in result.latencies}
+    started = {latency.provider for latency in result.latencies}
     libraries = tuple(noted_libraries(work.folder))
     found: dict[tuple[str, str], Memory] = {}
     for provider in course.benchmark.providers:
         for label, stored in models.items() if provider.name in started else ():
             request = MemoryRequest(course, work, stored.path, provider, libraries)
             found[label, provider.name] = measure_memory(request, course.limits, label)
-    startups = tuple(_weighed(each, found, models) for each in result.startups)
+    startups = tuple(_weighed(startup, found, models) for startup in result.startups)
     return result.model_copy(update={"startups": startups})
 
 
@@ -79,7 +79,7 @@ def memory_in_child(request: MemoryRequest) -> Memory:
 
     course, work, model, provider, libraries = request
     feeds = [course.feed(sizes) for sizes in course.points]
-    feed = max(feeds, key=lambda each: sum(array.nbytes for array in each.values()))
+    feed = max(feeds, key=lambda arrays: sum(array.nbytes for array in arrays.values()))
     available_providers()  # ONNX Runtime's own memory is not the model's
     plugin = find_plugin(provider, work)
     free_before = free_on(device_of(provider.name, provider.options))

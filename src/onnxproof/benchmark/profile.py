@@ -98,7 +98,9 @@ def profile_of(
         contender=model.label,
         provider=provider.name,
         runs=count,
-        kernels_ms=statistics.median(sum(each.microseconds for each in run) / 1e3 for run in runs),
+        kernels_ms=statistics.median(
+            sum(kernel.microseconds for kernel in run) / 1e3 for run in runs
+        ),
         operators=tuple(_by_operator(runs)),
         modules=tuple(_by_module(runs, graph, model.modules)) if graph else (),
         fused=_fused(model.path, graph) if graph else {},
@@ -107,9 +109,9 @@ def profile_of(
 
 
 def _by_operator(runs: Runs) -> Iterator[OperatorTime]:
-    calls = Counter((each.operator, each.provider) for each in runs[-1])
+    calls = Counter((kernel.operator, kernel.provider) for kernel in runs[-1])
     for (operator, provider), spent, share in _shares(
-        runs, lambda each: (each.operator, each.provider)
+        runs, lambda kernel: (kernel.operator, kernel.provider)
     ):
         yield OperatorTime(
             operator=operator,
@@ -126,7 +128,7 @@ def _by_module(
     if not modules:
         return
     homes = _homes(graph, modules)
-    for module, spent, share in _shares(runs, lambda each: homes.get(each.node, RUNTIME)):
+    for module, spent, share in _shares(runs, lambda kernel: homes.get(kernel.node, RUNTIME)):
         yield ModuleTime(module=module, milliseconds=spent, share=share)
 
 
@@ -136,9 +138,9 @@ def _shares(runs: Runs, key: Callable[[Kernel], Group]) -> Iterator[tuple[Group,
     for number, run in enumerate(runs):
         for kernel in run:
             spent[key(kernel)][number] += kernel.microseconds / 1e3
-    medians = {group: statistics.median(each) for group, each in spent.items()}
+    medians = {group: statistics.median(per_run) for group, per_run in spent.items()}
     whole = sum(medians.values())
-    for group in sorted(medians, key=lambda each: -medians[each]):
+    for group in sorted(medians, key=lambda label: -medians[label]):
         yield group, medians[group], medians[group] / whole if whole else 0.0
 
 
@@ -168,6 +170,6 @@ def _fused(path: Path, graph: onnx.ModelProto) -> dict[str, int]:
 
     from onnxproof.graph.traversal import nodes_of
 
-    written = {each.op_type for each in nodes_of(onnx.load(path, load_external_data=False))}
-    counts = Counter(each.op_type for each in nodes_of(graph))
+    written = {node.op_type for node in nodes_of(onnx.load(path, load_external_data=False))}
+    counts = Counter(node.op_type for node in nodes_of(graph))
     return {name: count for name, count in counts.most_common() if name not in written}

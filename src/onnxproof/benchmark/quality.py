@@ -92,20 +92,20 @@ def slower_in_less_precision(
 
     precisions = {
         label: precision_of_weights(onnx.load(models[label], load_external_data=False))
-        for label in {name for each in ratios for name in (each.contender, each.over)}
+        for label in {name for ratio in ratios for name in (ratio.contender, ratio.over)}
     }
-    for each in ratios:
+    for ratio in ratios:
         for mine, other, slower in (
-            (each.contender, each.over, each.low > 1),
-            (each.over, each.contender, each.high < 1),
+            (ratio.contender, ratio.over, ratio.low > 1),
+            (ratio.over, ratio.contender, ratio.high < 1),
         ):
             kinds = precisions[mine], precisions[other]
             if slower and kinds[0] in HALVES and kinds[1] == "float32":
-                factor = each.ratio if mine == each.contender else 1 / each.ratio
+                factor = ratio.ratio if mine == ratio.contender else 1 / ratio.ratio
                 yield Suspicion(
                     rule=f"{kinds[0]} slower than float32",
                     contender=mine,
-                    where=each.where or "all places",
+                    where=ratio.where or "all places",
                     reason=f"{factor:.3f} times the latency of {other}, whose weights are float32",
                 )
 
@@ -120,16 +120,16 @@ def faster_than_arithmetic(
         profiles: Of the first point.
         sizes: That point.
     """
-    work = {(each.contender, each.provider): each.flops or 0 for each in profiles}
-    for each in latencies:
-        flops = work.get((each.contender, each.provider), 0)
-        most = MOST_FLOPS_PER_SECOND.get(each.device, 5e15) * each.threads
-        if each.dims == sizes and each.min_ms < flops / most * 1e3:
+    work = {(profile.contender, profile.provider): profile.flops or 0 for profile in profiles}
+    for latency in latencies:
+        flops = work.get((latency.contender, latency.provider), 0)
+        most = MOST_FLOPS_PER_SECOND.get(latency.device, 5e15) * latency.threads
+        if latency.dims == sizes and latency.min_ms < flops / most * 1e3:
             yield Suspicion(
                 rule="faster than arithmetic",
-                contender=each.contender,
-                where=each.where,
-                reason=f"{flops:.3g} multiplications and additions in {each.min_ms:.3g} ms",
+                contender=latency.contender,
+                where=latency.where,
+                reason=f"{flops:.3g} multiplications and additions in {latency.min_ms:.3g} ms",
             )
 
 

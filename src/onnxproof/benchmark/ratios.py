@@ -48,7 +48,7 @@ def students(logs: Sequence[float]) -> Interval:
     centre = float(np.mean(logs))
     spread = float(np.std(logs, ddof=1)) / len(logs) ** 0.5
     reach = spread * float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
-    return Interval(*(float(np.exp(each)) for each in (centre, centre - reach, centre + reach)))
+    return Interval(*(float(np.exp(log)) for log in (centre, centre - reach, centre + reach)))
 
 
 def compare(samples: Mapping[str, Sequence[Samples]]) -> tuple[Ratio, ...]:
@@ -65,12 +65,14 @@ def compare(samples: Mapping[str, Sequence[Samples]]) -> tuple[Ratio, ...]:
     # Own medians would compare the quiet minutes of one that left early with the slow ones of those
     # that stayed, so all are scored by pairs with one that took part to the end.
     stayed = max(samples.values(), key=_sittings)
-    scores = {name: students(_logs(each, stayed)).ratio for name, each in samples.items()}
+    scores = {name: students(_logs(sample, stayed)).ratio for name, sample in samples.items()}
     best = min(scores, key=lambda name: scores[name])
     ratios = [
-        ratio_of(name, each, best, samples[best]) for name, each in samples.items() if name != best
+        ratio_of(name, sample, best, samples[best])
+        for name, sample in samples.items()
+        if name != best
     ]
-    return tuple(sorted(ratios, key=lambda each: each.ratio))
+    return tuple(sorted(ratios, key=lambda ratio: ratio.ratio))
 
 
 def ratio_of(
@@ -102,8 +104,8 @@ def _logs(ours: Sequence[Samples], theirs: Sequence[Samples]) -> list[float]:
         for place in zip(ours, theirs, strict=True)
     ]
     sittings = min(map(len, places))
-    means = np.mean([each[:sittings] for each in places], axis=0)
-    return [float(each) for each in means]
+    means = np.mean([logs[:sittings] for logs in places], axis=0)
+    return [float(mean) for mean in means]
 
 
 def _median_log(ours: Sequence[float], theirs: Sequence[float]) -> float:

@@ -53,7 +53,7 @@ class Course(NamedTuple):
 
     def another_shape(self) -> Sizes | None:
         """Sizes that are no point, the smallest first; None where there are no others."""
-        return next((each for each in shape_grid(self.dims) if each not in self.points), None)
+        return next((sizes for sizes in shape_grid(self.dims) if sizes not in self.points), None)
 
 
 def hold(
@@ -103,11 +103,11 @@ def _sit(
     course: Course, contenders: Sequence[Contender], timings: Timings, number: int, planned: int
 ) -> None:
     benchmark = course.benchmark
-    for each in contenders:
-        timings.opened(each)
+    for contender in contenders:
+        timings.opened(contender)
     for sizes in course.points:
         feed = course.feed(sizes)
-        calls = [each.prepare(feed) for each in contenders]
+        calls = [contender.prepare(feed) for contender in contenders]
         looked = timings.looked[label(sizes)]
         looked.inputs_bytes = sum(array.nbytes for array in feed.values())
         rounds, share = _rounds(benchmark.samples, number, planned), benchmark.seconds / planned

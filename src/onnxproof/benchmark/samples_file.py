@@ -25,7 +25,7 @@ def write_samples(work: Work, taken: Iterable[tuple[Latency, str, Samples]]) -> 
     tables = []
     for latency, part, sittings in taken:
         places = [
-            (sitting, turn) for sitting, each in enumerate(sittings) for turn in range(len(each))
+            (sitting, turn) for sitting, turns in enumerate(sittings) for turn in range(len(turns))
         ]
         count = len(places)
         dims = " ".join(f"{name}={size}" for name, size in latency.dims.items())

@@ -68,11 +68,11 @@ def measure(
             failed=BenchmarkError,
             limits=spec.limits,
             log=Path(work.path("logs", "benchmark.log")),
-            doing=f"benchmark {', '.join(each.label for each in candidates)} and PyTorch",
+            doing=f"benchmark {', '.join(candidate.label for candidate in candidates)} and PyTorch",
         )
         models = {
-            each.label: Stored(Path(work.path(each.model.path)), each.size_bytes)
-            for each in candidates
+            candidate.label: Stored(Path(work.path(candidate.model.path)), candidate.size_bytes)
+            for candidate in candidates
         }
         start = time.monotonic()
         weighed = memory_of(result, Course.of(spec), work, models)
@@ -83,7 +83,7 @@ def measure(
 def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
     """In the child: open everything, then time it, and so on for as many sittings as there are."""
     spec, work, candidates = request
-    models = {each.label: Path(work.path(each.model.path)) for each in candidates}
+    models = {candidate.label: Path(work.path(candidate.model.path)) for candidate in candidates}
     measurement = Measurement(Course.of(spec), work, models)
     names, timings = ", ".join(models), measurement.timings
     with ExitStack() as stack:
@@ -123,7 +123,7 @@ class _Contenders:
         """
         backwards = bool(number % 2)
         if number >= FEWEST_TO_LEAVE:
-            slower = {each.contender for each in self.timings.over_fastest() if each.low > 1}
+            slower = {ratio.contender for ratio in self.timings.over_fastest() if ratio.low > 1}
             self.models = {name: path for name, path in self.models.items() if name not in slower}
         if not backwards:
             self._move()
@@ -142,12 +142,14 @@ class _Contenders:
         """Where the time of each candidate goes, on every provider that started."""
         models = [
             Profiled(
-                each.label,
-                self.models[each.label],
-                modules_of(self.request.work, label_of(each.strategy, variant=each.variant)),
+                candidate.label,
+                self.models[candidate.label],
+                modules_of(
+                    self.request.work, label_of(candidate.strategy, variant=candidate.variant)
+                ),
             )
-            for each in self.request.candidates
-            if each.label in self.models
+            for candidate in self.request.candidates
+            if candidate.label in self.models
         ]
         providers = self.benchmark.providers
         return profiles(self.course, self.request.work, models, providers, self.libraries)
@@ -161,7 +163,8 @@ class _Contenders:
         self.skipped += opened.skipped
         self.benchmark = self.benchmark.model_copy(update={"providers": opened.providers})
         spec, work, _ = self.request
-        for device in dict.fromkeys(each.device for each in opened.contenders) or ("cpu",):
+        devices = dict.fromkeys(contender.device for contender in opened.contenders)
+        for device in devices or ("cpu",):
             found = self.stack.enter_context(baseline(spec, work, device))
             if found is not None:
                 self.baselines.append(found)
@@ -174,10 +177,10 @@ class _Contenders:
         contenders, sizes = found.compiled(), self.course.points[0]
         say("benchmark", "torch.compile")
         try:
-            for each in contenders:
+            for contender in contenders:
                 start = time.perf_counter()
-                each.prepare(self.course.feed(sizes))()
-                self.timings.first_run(each, (time.perf_counter() - start) * 1e3)
+                contender.prepare(self.course.feed(sizes))()
+                self.timings.first_run(contender, (time.perf_counter() - start) * 1e3)
         except Exception as error:  # no compiler on this machine, or a model that it breaks on
             reason = one_line(error)
             self.skipped.append(Verdict(name=COMPILED, outcome="skipped", reason=reason))
@@ -185,18 +188,18 @@ class _Contenders:
         return contenders
 
     def _move(self) -> None:
-        for each in self.baselines:
-            each.move_weights()
+        for eager in self.baselines:
+            eager.move_weights()
 
 
 def _speedups(timings: Timings) -> Iterator[Ratio]:
     """PyTorch's latency over each candidate's, in each place, over all points."""
     eager = {
-        (each.device, each.binding): key
-        for key, each in timings.contenders.items()
-        if each.label == EAGER
+        (contender.device, contender.binding): key
+        for key, contender in timings.contenders.items()
+        if contender.label == EAGER
     }
-    for key, each in timings.contenders.items():
-        base = eager.get((each.device, each.binding))
-        if each.provider and base is not None and (found := timings.ratio(base, key)):
+    for key, contender in timings.contenders.items():
+        base = eager.get((contender.device, contender.binding))
+        if contender.provider and base is not None and (found := timings.ratio(base, key)):
             yield found

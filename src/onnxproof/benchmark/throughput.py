@@ -51,8 +51,8 @@ def measure(
     gc.disable()
     try:
         with ThreadPoolExecutor(callers) as pool:
-            called = [pool.submit(_call, contender, begin, each, seconds) for each in calls]
-            ended = [each.result() for each in called]
+            called = [pool.submit(_call, contender, begin, call, seconds) for call in calls]
+            ended = [future.result() for future in called]
     finally:
         gc.enable()
     samples_ms = [sample for _, taken in ended for sample in taken]

@@ -35,7 +35,7 @@ class Timings:
     @property
     def wall_seconds(self) -> float:
         """That the contenders took turns for."""
-        return sum(each.wall_seconds for each in self.looked.values())
+        return sum(look.wall_seconds for look in self.looked.values())
 
     def opened(self, contender: Contender) -> None:
         """Note a session that a sitting opened."""
@@ -100,7 +100,7 @@ class Timings:
         ours, theirs = (
             [self.taken[key, point] for point in self.points] for key in (contender, over)
         )
-        if min(len(each) for each in (*ours, *theirs)) < FEWEST_SITTINGS:
+        if min(len(sittings) for sittings in (*ours, *theirs)) < FEWEST_SITTINGS:
             return None
         where = contender[1] if self.contenders[contender].provider else over[1]
         return ratio_of(contender[0], ours, over[0], theirs, where)

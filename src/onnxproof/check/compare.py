@@ -159,7 +159,7 @@ def merge(one: OutputParity, other: OutputParity) -> OutputParity:
     merged: dict[str, float | None] = {}
     for names, pick in ((most, max), (total, lambda pair: pair[0] + pair[1]), (least, min)):
         for name in names:
-            pair = [each for row in (one, other) if (each := getattr(row, name)) is not None]
+            pair = [value for row in (one, other) if (value := getattr(row, name)) is not None]
             merged[name] = pick(pair) if len(pair) == 2 else next(iter(pair), None)
     return worst.model_copy(update=merged)
 

@@ -55,12 +55,12 @@ def _mentions_float16(model: onnx.ModelProto) -> bool:
 
     half = onnx.TensorProto.FLOAT16
     return (
-        any(each.type.tensor_type.elem_type == half for each in model.graph.input)
+        any(graph_input.type.tensor_type.elem_type == half for graph_input in model.graph.input)
         or any(tensor.data_type == half for tensor in tensors_of(model))
         or any(
-            each.name in ("to", "dtype") and each.i == half
+            attribute.name in ("to", "dtype") and attribute.i == half
             for node in nodes_of(model)
-            for each in node.attribute
+            for attribute in node.attribute
         )
     )
 
@@ -114,7 +114,7 @@ def _float16_tensors(model: onnx.ModelProto) -> set[str]:
 
     typed = onnx.shape_inference.infer_shapes(model).graph
     return {
-        each.name
-        for each in (*typed.value_info, *typed.output)
-        if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+        value_info.name
+        for value_info in (*typed.value_info, *typed.output)
+        if value_info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
     }

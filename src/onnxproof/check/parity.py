@@ -40,7 +40,7 @@ def check_parity(
     """
     points = [point for point in reference.points if point.sets]
     if optimized:
-        sets: Iterable[str] = (each for point in points for each in point.sets)
+        sets: Iterable[str] = (set_name for point in points for set_name in point.sets)
         return judge("parity", spec, work, session, reference, sets)
     sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
     return judge("parity_unoptimized", spec, work, session, reference, sets)
@@ -89,8 +89,8 @@ def judge(
         parity = compare_all(spec, work, session, reference, _noted(sets, compared), provider)
     except Disagreement as error:
         return Verdict(name=name, outcome="failed", reason=str(error)), ()
-    if bad := [each for each in parity if each.mismatched]:
-        worst = max(bad, key=lambda each: each.mismatched / each.elements)
+    if bad := [row for row in parity if row.mismatched]:
+        worst = max(bad, key=lambda row: row.mismatched / row.elements)
         reason = (
             f"output {worst.name!r} differs by {worst.max_abs_diff:.3g}, "
             f"{worst.budget_used:.3g} times what is allowed (atol={worst.atol:.3g}, "
@@ -100,7 +100,7 @@ def judge(
             f"{len(bad)} of {len(parity)} outputs"
         )
         return Verdict(name=name, outcome="failed", reason=reason), parity
-    used = max(each.budget_used or 0.0 for each in parity)
+    used = max(row.budget_used or 0.0 for row in parity)
     taken = set(compared)
     shapes = sum(1 for point in reference.points if taken & set(point.sets))
     reason = f"{shapes} shapes, {len(compared)} samples within tolerance, {used:.2g} of it used"
@@ -127,7 +127,7 @@ def compare_all(
     every = [name for point in reference.points for name in point.sets]
     saved = {name: read_set(Path(work.path(reference.folder, name))) for name in every}
     outputs = {
-        each.name: [saved[name][1][each.name] for name in every] for each in reference.outputs
+        output.name: [saved[name][1][output.name] for name in every] for output in reference.outputs
     }
     budgets = _budgets(spec, reference, outputs, provider)
     parity: dict[str, OutputParity] = {}
@@ -168,14 +168,16 @@ def _budgets(
     from onnxproof.check.compare import budget_for, budget_on
     from onnxproof.runtime import precision_of
 
-    noise = {each.name: each for each in reference.noise}
+    noise = {floor.name: floor for floor in reference.noise}
     budgets = {
         name: budget_for(spec, name, arrays, noise.get(name)) for name, arrays in outputs.items()
     }
     if provider is None:
         return budgets
     precision = precision_of(provider.name, provider.options)
-    rounding = {each.name: each for each in reference.rounding if each.precision == precision}
+    rounding = {
+        rounded.name: rounded for rounded in reference.rounding if rounded.precision == precision
+    }
     return {
         name: budget_on(provider, precision, budgets[name], arrays, rounding.get(name))
         for name, arrays in outputs.items()

@@ -16,7 +16,11 @@ from onnxproof.usercode.libraries import find_plugin
 
 def providers_besides(spec: Spec) -> Iterator[Provider]:
     """Of ``benchmark.providers``, those that the check's own sessions do not stand for."""
-    return (each for each in spec.benchmark.providers if each.name != CPU or each.options)
+    return (
+        provider
+        for provider in spec.benchmark.providers
+        if provider.name != CPU or provider.options
+    )
 
 
 def check_providers(
@@ -66,7 +70,7 @@ def check_provider(
         outcome: Outcome = "failed" if provider.required else "skipped"
         verdict = Verdict(name=name, outcome=outcome, reason=reason)
         return ProviderCheck(provider=provider.name, precision=precision, verdict=verdict)
-    sets = [each for point in reference.points for each in point.sets]
+    sets = [set_name for point in reference.points for set_name in point.sets]
     verdict, parity = judge(name, spec, work, session, reference, sets, provider)
     feed, _ = read_set(Path(work.path(reference.folder, sets[0])))
     placement = session.placement(feed if verdict.outcome == "passed" else None)

@@ -70,7 +70,9 @@ def check_in_child(request: CheckRequest) -> CheckResult:
     start = time.monotonic()
     checker = _Checker(request)
     verdicts = {verdict.name: verdict for verdict in checker.verdicts()}
-    failed = next((each.name for each in verdicts.values() if each.outcome != "passed"), "")
+    failed = next(
+        (verdict.name for verdict in verdicts.values() if verdict.outcome != "passed"), ""
+    )
     wanted = [*VERDICTS[:-1], *(["metric"] if request.spec.dataset else []), VERDICTS[-1]]
     for name in wanted:
         verdicts.setdefault(

@@ -72,8 +72,10 @@ def check_structure(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate
 def _newer_than_declared(model: onnx.ModelProto, spec: Spec) -> Iterator[str]:
     runtime = spec.export.min_onnxruntime
     opset, ir_version = newest_in(runtime)
-    imports = [each for part in (model, *model.functions) for each in part.opset_import]
-    found = max((each.version for each in imports if each.domain in ("", "ai.onnx")), default=0)
+    imports = [opset_id for part in (model, *model.functions) for opset_id in part.opset_import]
+    found = max(
+        (opset_id.version for opset_id in imports if opset_id.domain in ("", "ai.onnx")), default=0
+    )
     if found > opset:
         yield (
             f"the graph needs opset {found}, and ONNX Runtime {runtime} "
@@ -116,7 +118,9 @@ def _training(model: onnx.ModelProto, loaded: Loaded) -> Iterator[str]:
             drops = values.get(node.input[2]) == [True]
             if drops and values.get(node.input[1]) != [0.0]:
                 yield f"{_named(node)} drops elements at random (training_mode)"
-        trains = any(each.name == "training_mode" and each.i for each in node.attribute)
+        trains = any(
+            attribute.name == "training_mode" and attribute.i for attribute in node.attribute
+        )
         own = loaded.batch_statistics or not loaded.computes_in  # forward could not be watched
         if node.op_type == "BatchNormalization" and trains and not own:
             yield (
@@ -130,17 +134,17 @@ def _float64(model: onnx.ModelProto, loaded: Loaded) -> Iterator[str]:
     from onnx import TensorProto
 
     records = (*loaded.reference.inputs, *loaded.reference.outputs)
-    own = {*loaded.computes_in, *(each.dtype for each in records)}
+    own = {*loaded.computes_in, *(record.dtype for record in records)}
     if not loaded.computes_in or own & {"float64", "complex128"}:
         return
-    double = [each for each in tensors_of(model) if each.data_type == TensorProto.DOUBLE]
-    big = [each for each in double if elements_of(each) >= BIG_ELEMENTS]
+    double = [tensor for tensor in tensors_of(model) if tensor.data_type == TensorProto.DOUBLE]
+    big = [tensor for tensor in double if elements_of(tensor) >= BIG_ELEMENTS]
     for tensor in big:
         yield f"{tensor.name or 'a constant'!r} holds {elements_of(tensor)} elements of float64"
     casts = any(
-        each.name == "to" and each.i == TensorProto.DOUBLE
+        attribute.name == "to" and attribute.i == TensorProto.DOUBLE
         for node in nodes_of(model)
-        for each in node.attribute
+        for attribute in node.attribute
     )
     nodes = _computing_in_double(model) if double or casts else []
     if nodes:
@@ -155,9 +159,9 @@ def _computing_in_double(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
     inferred = onnx.shape_inference.infer_shapes(_without_weights(model))
     double = {
-        each.name
-        for each in inferred.graph.value_info
-        if each.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
+        value_info.name
+        for value_info in inferred.graph.value_info
+        if value_info.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
     }
     return [
         node
@@ -171,17 +175,24 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnx
 
     graph = model.graph
-    big = [each for each in graph.initializer if elements_of(each) >= BIG_ELEMENTS]
-    names = {each.name for each in (*big, *graph.input)}
+    big = [
+        initializer for initializer in graph.initializer if elements_of(initializer) >= BIG_ELEMENTS
+    ]
+    names = {value.name for value in (*big, *graph.input)}
     bare = onnx.GraphProto(
         name=graph.name,
         node=graph.node,
         input=graph.input,
         output=graph.output,
-        initializer=(each for each in graph.initializer if each.name not in names),
+        initializer=(
+            initializer for initializer in graph.initializer if initializer.name not in names
+        ),
     )
     bare.input.extend(
-        onnx.helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in big
+        onnx.helper.make_tensor_value_info(
+            initializer.name, initializer.data_type, initializer.dims
+        )
+        for initializer in big
     )
     return onnx.ModelProto(
         ir_version=model.ir_version,
@@ -193,7 +204,9 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _unused(model: onnx.ModelProto) -> Iterator[str]:
     used = names_used(model.graph)
-    unused = [each for each in model.graph.initializer if each.name not in used]
+    unused = [
+        initializer for initializer in model.graph.initializer if initializer.name not in used
+    ]
     total = sum(map(size_of, unused))
     if total > UNUSED_BYTES:
         largest = max(unused, key=size_of)
@@ -219,14 +232,18 @@ def _constants(model: onnx.ModelProto) -> dict[str, list[float]]:
     from onnx import numpy_helper
     from onnx.external_data_helper import uses_external_data
 
-    tensors = [(each.name, each) for each in model.graph.initializer]
+    tensors = [(initializer.name, initializer) for initializer in model.graph.initializer]
     for node in nodes_of(model):
         if node.op_type == "Constant":
-            tensors += [(node.output[0], each.t) for each in node.attribute if each.HasField("t")]
+            tensors += [
+                (node.output[0], attribute.t)
+                for attribute in node.attribute
+                if attribute.HasField("t")
+            ]
     return {
-        name: numpy_helper.to_array(each).ravel().tolist()
-        for name, each in tensors
-        if elements_of(each) == 1 and not uses_external_data(each)
+        name: numpy_helper.to_array(tensor).ravel().tolist()
+        for name, tensor in tensors
+        if elements_of(tensor) == 1 and not uses_external_data(tensor)
     }
 
 

@@ -59,8 +59,8 @@ def bench(asked: Asked, settings: Settings) -> Bench:
     folder = _folder(settings.home)
     say("bench", f"find {asked.model}")
     subjects = [
-        subject_of(each, folder / f"model{number}", asked.lines, asked.points)
-        for number, each in enumerate(filter(None, (asked.model, asked.against)))
+        subject_of(target, folder / f"model{number}", asked.lines, asked.points)
+        for number, target in enumerate(filter(None, (asked.model, asked.against)))
     ]
     course = _course(subjects, asked)
     names = _names(subjects)
@@ -72,7 +72,7 @@ def bench(asked: Asked, settings: Settings) -> Bench:
         local_code=True,
     )
     needs = subjects[0].spec.export.needs if subjects[0].spec else ()
-    models = {name: each.path for name, each in zip(names, subjects, strict=True)}
+    models = {name: subject.path for name, subject in zip(names, subjects, strict=True)}
     with alone_on_this_machine(lambda: say("bench", "wait for another benchmark to end")):
         duel = run_in_child(
             fight,
@@ -83,8 +83,8 @@ def bench(asked: Asked, settings: Settings) -> Bench:
             doing=f"time {' against '.join(models)}",
         )
         stored = {
-            name: Stored(each.path, each.size_bytes)
-            for name, each in zip(names, subjects, strict=True)
+            name: Stored(subject.path, subject.size_bytes)
+            for name, subject in zip(names, subjects, strict=True)
         }
         result = memory_of(duel.result, course, work, stored)
     for number in range(len(subjects)):
@@ -115,9 +115,9 @@ def _course(subjects: Sequence[Subject], asked: Asked) -> Course:
             f"benchmark.{where}: {fault['msg'].removeprefix('Value error, ')}"
         ) from None
     for field, name, size in benchmark.sizes:
-        for each in subjects:
-            if name not in each.dims or not each.dims[name].holds(size):
-                raise BadInput(f"{field} {name}={size} lies outside what {each.label} takes")
+        for subject in subjects:
+            if name not in subject.dims or not subject.dims[name].holds(size):
+                raise BadInput(f"{field} {name}={size} lies outside what {subject.label} takes")
     seed, limits = (first.spec.check.seed, first.spec.limits) if first.spec else (0, Limits())
     return Course(first.inputs, first.dims, benchmark, seed, limits)
 
@@ -125,7 +125,7 @@ def _course(subjects: Sequence[Subject], asked: Asked) -> Course:
 def _throughput(subject: Subject) -> dict[str, Any]:
     """Callers up to the cores; sizes of the dim that all inputs begin with, if a proof has it."""
     asked: dict[str, Any] = {"callers": sorted({1, 2, len(os.sched_getaffinity(0))})}
-    begin = {each.shape[0] for each in subject.inputs.values() if each.shape}
+    begin = {input_spec.shape[0] for input_spec in subject.inputs.values() if input_spec.shape}
     if subject.spec is not None and len(begin) == 1 and (dim := str(*begin)) in subject.dims:
         sizes = [size for size in SWEEP if subject.dims[dim].holds(size)]
         asked |= {"dim": dim, "sizes": sizes}
@@ -134,7 +134,7 @@ def _throughput(subject: Subject) -> dict[str, Any]:
 
 def _names(subjects: Sequence[Subject]) -> list[str]:
     """Labels, told apart where both have one."""
-    labels = [each.label for each in subjects]
+    labels = [subject.label for subject in subjects]
     if len(set(labels)) == len(labels):
         return labels
     return [f"{label} ({place})" for label, place in zip(labels, ("first", "second"), strict=False)]
@@ -151,6 +151,6 @@ def _folder(home: Path) -> Path:
             f"cannot make the folder {folder}: {error.strerror}; "
             "set ONNXPROOF_HOME to a folder that can be written"
         ) from None
-    for old in sorted(each for each in benches.iterdir() if each.is_dir())[:-KEPT_FOLDERS]:
+    for old in sorted(path for path in benches.iterdir() if path.is_dir())[:-KEPT_FOLDERS]:
         shutil.rmtree(old, ignore_errors=True)
     return folder

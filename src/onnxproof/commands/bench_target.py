@@ -34,7 +34,7 @@ class Subject(NamedTuple):
     @property
     def takes(self) -> dict[str, str]:
         """Dtypes by input, which two that are compared must share."""
-        return {name: each.dtype for name, each in self.inputs.items()}
+        return {name: input_spec.dtype for name, input_spec in self.inputs.items()}
 
 
 def subject_of(
@@ -124,7 +124,7 @@ def _size(path: Path) -> int:
         if entry.key == "location"
     }
     try:
-        return sum(each.stat().st_size for each in (path, *(path.parent / name for name in places)))
+        return sum(file.stat().st_size for file in (path, *(path.parent / name for name in places)))
     except OSError as error:
         raise BadInput(f"{path} needs {error.filename}, which is not there") from None
 
@@ -133,12 +133,12 @@ def _of_graph(
     model: onnx.ModelProto, lines: Mapping[str, str], points: tuple[Sizes, ...], name: str
 ) -> tuple[dict[str, InputSpec], dict[str, Dim]]:
     """Inputs and dims of a graph; those sizes are allowed that are asked for."""
-    weights = {each.name for each in model.graph.initializer}
-    values = [each for each in model.graph.input if each.name not in weights]
-    if unknown := sorted(set(lines) - {each.name for each in values}):
+    weights = {initializer.name for initializer in model.graph.initializer}
+    values = [graph_input for graph_input in model.graph.input if graph_input.name not in weights]
+    if unknown := sorted(set(lines) - {value.name for value in values}):
         raise BadInput(
             f"--input names {', '.join(unknown)}, {name} takes "
-            f"{', '.join(each.name for each in values)}"
+            f"{', '.join(value.name for value in values)}"
         )
     inputs, names = {}, set[str]()
     for value in values:
@@ -155,16 +155,18 @@ def _of_graph(
             f"{name} takes any size of {', '.join(missing)}, and at which it is fast is the "
             f"question: add --at {example}, once for each point"
         )
-    return inputs, {dim: Dim(min=min(each), max=max(each)) for dim, each in sizes.items()}
+    return inputs, {
+        dim: Dim(min=min(dim_sizes), max=max(dim_sizes)) for dim, dim_sizes in sizes.items()
+    }
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
     """Sizes, and names of those that are free, as a spec may write them."""
     return tuple(
-        each.dim_value
-        if each.HasField("dim_value")
-        else re.sub(r"\W", "_", each.dim_param or f"{value.name}_{axis}")
-        for axis, each in enumerate(value.type.tensor_type.shape.dim)
+        dimension.dim_value
+        if dimension.HasField("dim_value")
+        else re.sub(r"\W", "_", dimension.dim_param or f"{value.name}_{axis}")
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
     )
 
 

@@ -103,7 +103,7 @@ def _servers(settings: Settings) -> Finding:
 
 
 def _home(settings: Settings) -> Finding:
-    existing = next(each for each in (settings.home, *settings.home.parents) if each.exists())
+    existing = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         return _bad("home", f"{settings.home} cannot be written; set ONNXPROOF_HOME")
     free = shutil.disk_usage(existing).free / 1e9

@@ -40,7 +40,9 @@ def export_dynamo(
             kwargs=kwargs,
             dynamo=True,
             # It bakes Python numbers in, and would give their names to the tensors that follow.
-            input_names=[name for name, each in source.spec.inputs.items() if each.is_tensor],
+            input_names=[
+                name for name, input_spec in source.spec.inputs.items() if input_spec.is_tensor
+            ],
             output_names=outputs,
             opset_version=log.opset,
             custom_translation_table=translations.table(),

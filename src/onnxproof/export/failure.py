@@ -41,7 +41,7 @@ def explain(error: BaseException, strategy: Strategy, roots: Sequence[str]) -> F
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(cause))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = list(itertools.takewhile(lambda line: not line.startswith(ADVICE), lines)) or lines[:1]
-    node = next((node for each in chain for node in _nodes_of(each)), None)
+    node = next((node for raised in chain for node in _nodes_of(raised)), None)
     operator = f"{node.target}: " if node is not None else ""
     reason = f"{operator}{type(cause).__name__}: {without_folders(' '.join(kept), roots)}"
     return Fault(
@@ -63,7 +63,7 @@ def _where(chain: Sequence[BaseException], text: str, node: Any, roots: Sequence
     places = (
         (node.stack_trace or "") if node is not None else "",
         marked.replace("(node defined in ", "\n"),
-        *("".join(traceback.format_tb(each.__traceback__)) for each in chain[::-1]),
+        *("".join(traceback.format_tb(raised.__traceback__)) for raised in chain[::-1]),
     )
     return next(filter(None, (model_line(place, roots) for place in places)), "")
 

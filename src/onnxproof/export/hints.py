@@ -83,7 +83,7 @@ def against_error(strategy: Strategy, text: str) -> str:
 
 def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]:
     """The line that is most likely at fault when a check fails, and what may help; both or none."""
-    failed = next((each for each in check.verdicts if each.outcome == "failed"), None)
+    failed = next((verdict for verdict in check.verdicts if verdict.outcome == "failed"), None)
     if failed is None:
         return "", ""
     where = _line_of(candidate.baked, failed.reason)
@@ -99,6 +99,7 @@ def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]
 
 
 def _line_of(baked: tuple[Baked, ...], reason: str) -> str:
-    named = [each for each in baked if f"input {each.input!r}" in reason]
-    equations = [each for each in named if "Eq(" in each.what]  # others leave more than one size
-    return next((each.where for each in (*equations, *named, *baked)), "")
+    named = [baked_value for baked_value in baked if f"input {baked_value.input!r}" in reason]
+    # What is no equation leaves more than one size.
+    equations = [baked_value for baked_value in named if "Eq(" in baked_value.what]
+    return next((baked_value.where for baked_value in (*equations, *named, *baked)), "")

@@ -46,7 +46,9 @@ def _sizes(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
         if created := _CREATED.match(text):
             symbols[created[1]] = f"{created[2]}.shape[{created[3]}]"
         if (guarded := _GUARDED.match(text)) and "suppressed" not in text:
-            sizes = [symbols[each] for each in re.findall(r"\w+", guarded[1]) if each in symbols]
+            sizes = [
+                symbols[symbol] for symbol in re.findall(r"\w+", guarded[1]) if symbol in symbols
+            ]
             held = re.sub(r"\w+", lambda word: symbols.get(word[0], word[0]), guarded[1])
             place = model_line("".join(traceback.format_stack()), roots)
             if sizes:

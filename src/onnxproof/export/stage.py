@@ -83,8 +83,8 @@ def export_in_child(request: ExportRequest) -> Candidate:
         name_dims(exported.model.graph.output, loaded.reference.outputs)
         return _Made(exported, log, tuple(baked))
 
-    def sound(each: _Made) -> bool:
-        return check_contract(each.exported.model.graph, loaded.reference).outcome == "passed"
+    def sound(attempt: _Made) -> bool:
+        return check_contract(attempt.exported.model.graph, loaded.reference).outcome == "passed"
 
     made, remedies = try_remedies(make, sound, source.model, spec)
     exported, log, baked = made

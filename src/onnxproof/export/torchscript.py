@@ -46,7 +46,7 @@ def export_torchscript(
         args, kwargs = tuple(kwargs.values()), {}
         log.outer = INNER
     weights = _weights_of(source.module if strategy == "script" else module)
-    size_bytes = sum(each.nbytes for each in source.module.state_dict().values())
+    size_bytes = sum(tensor.nbytes for tensor in source.module.state_dict().values())
     outside = goes_outside(size_bytes, source.spec.export.external_data)
     buffer = io.BytesIO()
     with watched(log), translations.registered(log.opset):
@@ -84,7 +84,7 @@ def _filled(model: onnx.ModelProto, weights: dict[str, torch.Tensor]) -> onnx_ir
     from onnxscript.optimizer import fold_constants
 
     graph = onnx_ir.from_proto(model)
-    for value in [each for each in graph.graph.inputs if each.name in weights]:
+    for value in [graph_input for graph_input in graph.graph.inputs if graph_input.name in weights]:
         graph.graph.inputs.remove(value)
         value.const_value = onnx_ir.tensor_adapters.TorchTensor(weights[str(value.name)])
         graph.graph.initializers.add(value)

@@ -48,12 +48,15 @@ class Translations:
             SpecError: PyTorch has no such operator.
             ExportError: A function could not be used as a translation.
         """
-        return {_operator(each.operator): _guarded(each, _for_dynamo(each)) for each in self._given}
+        return {
+            _operator(translation.operator): _guarded(translation, _for_dynamo(translation))
+            for translation in self._given
+        }
 
     @property
     def custom_opsets(self) -> dict[str, int]:
         """Version by domain of the functions, as ``torch.onnx.export`` wants them declared."""
-        return {each.opset.domain: each.opset.version for each in self._functions()}
+        return {function.opset.domain: function.opset.version for function in self._functions()}
 
     @contextmanager
     def registered(self, opset: int) -> Iterator[None]:
@@ -66,21 +69,22 @@ class Translations:
         from torch.onnx import utils
 
         with ExitStack() as stack:
-            for each in self._given:
-                _operator(each.operator)
-                name = each.operator.partition(".")[0]  # TorchScript's exporter has no overloads
-                symbolic = _guarded(each, _for_torchscript(each))
+            for translation in self._given:
+                _operator(translation.operator)
+                # TorchScript's exporter has no overloads.
+                name = translation.operator.partition(".")[0]
+                symbolic = _guarded(translation, _for_torchscript(translation))
                 utils.register_custom_op_symbolic(name, symbolic, opset)
                 stack.callback(utils.unregister_custom_op_symbolic, name, opset)
             yield
 
     def add_functions(self, model: onnx.ModelProto) -> None:
         """Put the bodies of the functions that the graph calls into the model, in place."""
-        opsets = {each.domain: each.version for each in model.opset_import}
+        opsets = {opset.domain: opset.version for opset in model.opset_import}
         used = {(node.domain, node.op_type) for node in every_node(model.graph.node)}
-        for each in self._functions():
-            called = [each, *each.function_ir.get_called_functions().values()]
-            if (each.function_ir.domain, each.name) not in used:
+        for onnx_function in self._functions():
+            called = [onnx_function, *onnx_function.function_ir.get_called_functions().values()]
+            if (onnx_function.function_ir.domain, onnx_function.name) not in used:
                 continue
             for function in called:
                 body = _at_opset(function.to_function_proto(), opsets[""])
@@ -91,7 +95,11 @@ class Translations:
                     model.opset_import.add(domain=body.domain, version=function.opset.version)
 
     def _functions(self) -> list[OnnxFunction]:
-        return [found for each in self._given if (found := _onnx_function(each)) is not None]
+        return [
+            found
+            for translation in self._given
+            if (found := _onnx_function(translation)) is not None
+        ]
 
 
 def read_translations(spec: Spec, work: Work, strategy: Strategy) -> Translations:
@@ -121,7 +129,7 @@ def _operator(name: str) -> Function:
     base, _, overload = rest.partition(".")
     packet = getattr(getattr(torch.ops, namespace), base, None)
     if packet is None:
-        known = {each.partition(".")[0] for each in torch._C._dispatch_get_all_op_names()}
+        known = {operator.partition(".")[0] for operator in torch._C._dispatch_get_all_op_names()}
         near = difflib.get_close_matches(f"{namespace}::{base}", known, n=1)
         hint = f"did you mean {near[0]}?" if near else "import what defines it in the model's code"
         raise SpecError(
@@ -232,9 +240,9 @@ def _at_opset(body: onnx.FunctionProto, opset: int) -> onnx.FunctionProto:
 
     Nothing is claimed by it; the check says whether the operators still mean the same.
     """
-    for each in body.opset_import:
-        if each.domain == "":
-            each.version = opset
+    for opset_id in body.opset_import:
+        if opset_id.domain == "":
+            opset_id.version = opset
     return body
 
 

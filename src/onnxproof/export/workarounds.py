@@ -50,14 +50,14 @@ def try_remedies(
     Raises:
         ExportError: Of the first try.
     """
-    fitting = [each for each in REMEDIES if each.fits(module)]
-    at_once = [each for each in fitting if each.at_once]
+    fitting = [remedy for remedy in REMEDIES if remedy.fits(module)]
+    at_once = [remedy for remedy in fitting if remedy.at_once]
 
     def attempt(chosen: list[Remedy]) -> tuple[Made, tuple[str, ...]]:
         with ExitStack() as stack:
-            for each in chosen:
-                stack.enter_context(each.applied(module, spec))
-            return make(), tuple(each.name for each in chosen)
+            for remedy in chosen:
+                stack.enter_context(remedy.applied(module, spec))
+            return make(), tuple(remedy.name for remedy in chosen)
 
     first: tuple[Made, tuple[str, ...]] | ExportError
     try:
@@ -67,7 +67,7 @@ def try_remedies(
     except ExportError as error:
         first = error
     if len(fitting) > len(at_once):
-        names = ", ".join(each.name for each in fitting)
+        names = ", ".join(remedy.name for remedy in fitting)
         say("export", f"again with {names}")
         try:
             second = attempt(fitting)
@@ -83,13 +83,17 @@ def try_remedies(
 
 def _settings(module: nn.Module, setter: str) -> Iterator[Any]:
     """Models of Transformers inside of ``module``, itself included, that can be set so."""
-    return (each for each in module.modules() if hasattr(each, setter) and hasattr(each, "config"))
+    return (
+        submodule
+        for submodule in module.modules()
+        if hasattr(submodule, setter) and hasattr(submodule, "config")
+    )
 
 
 def _eager_fits(module: nn.Module) -> bool:
     return any(
-        getattr(each.config, "_attn_implementation", "eager") != "eager"
-        for each in _settings(module, "set_attn_implementation")
+        getattr(submodule.config, "_attn_implementation", "eager") != "eager"
+        for submodule in _settings(module, "set_attn_implementation")
     )
 
 
@@ -98,14 +102,14 @@ def _implemented(module: nn.Module, part: str, wanted: str) -> Iterator[None]:
     """Let the models of Transformers inside compute ``part``, attn or experts, another way."""
     setter = f"set_{part}_implementation"
     models = list(_settings(module, setter))
-    before = [getattr(each.config, f"_{part}_implementation") for each in models]
+    before = [getattr(model.config, f"_{part}_implementation") for model in models]
     try:
-        for each in models:
-            getattr(each, setter)(wanted)
+        for model in models:
+            getattr(model, setter)(wanted)
         yield
     finally:
-        for each, was in zip(models, before, strict=True):
-            getattr(each, setter)(was)
+        for model, was in zip(models, before, strict=True):
+            getattr(model, setter)(was)
 
 
 def _eager_attention(module: nn.Module, _spec: Spec) -> AbstractContextManager[None]:
@@ -119,7 +123,8 @@ def _eager_attention(module: nn.Module, _spec: Spec) -> AbstractContextManager[N
 def _batched_fits(module: nn.Module) -> bool:
     # Every model of Transformers has the setting; layers of experts have this.
     return any(
-        hasattr(each, "is_transposed") and hasattr(each, "has_gate") for each in module.modules()
+        hasattr(submodule, "is_transposed") and hasattr(submodule, "has_gate")
+        for submodule in module.modules()
     )
 
 
@@ -134,9 +139,9 @@ def _batched_experts(module: nn.Module, _spec: Spec) -> AbstractContextManager[N
 
 def _with_scans(module: nn.Module) -> dict[str, Any]:
     """Python modules that ``module``'s layers come from, and that scan in a loop."""
-    names = {type(each).__module__ for each in module.modules()}
+    names = {type(submodule).__module__ for submodule in module.modules()}
     found = {name: sys.modules.get(name) for name in names}
-    return {name: each for name, each in found.items() if hasattr(each, SELECTIVE_SCAN)}
+    return {name: imported for name, imported in found.items() if hasattr(imported, SELECTIVE_SCAN)}
 
 
 @contextmanager
@@ -147,14 +152,14 @@ def _parallel_scan(module: nn.Module, spec: Spec) -> Iterator[None]:
     """
     longest = max((dim.largest for dim in spec.dims.values()), default=1)
     places = _with_scans(module)
-    before = {name: getattr(each, SELECTIVE_SCAN) for name, each in places.items()}
+    before = {name: getattr(place, SELECTIVE_SCAN) for name, place in places.items()}
     try:
-        for each in places.values():
-            setattr(each, SELECTIVE_SCAN, _scan_by_doubling(longest.bit_length()))
+        for place in places.values():
+            setattr(place, SELECTIVE_SCAN, _scan_by_doubling(longest.bit_length()))
         yield
     finally:
-        for name, each in places.items():
-            setattr(each, SELECTIVE_SCAN, before[name])
+        for name, place in places.items():
+            setattr(place, SELECTIVE_SCAN, before[name])
 
 
 def _scan_by_doubling(doublings: int) -> Callable[..., Any]:
@@ -212,5 +217,5 @@ def _recur(decay: torch.Tensor, drive: torch.Tensor, doublings: int) -> torch.Te
 REMEDIES: Final = (
     Remedy("eager attention", _eager_fits, _eager_attention),
     Remedy("batched experts", _batched_fits, _batched_experts),
-    Remedy("parallel scan", lambda each: bool(_with_scans(each)), _parallel_scan, at_once=True),
+    Remedy("parallel scan", lambda module: bool(_with_scans(module)), _parallel_scan, at_once=True),
 )

@@ -64,7 +64,7 @@ def _latency(case: Case) -> Iterator[GateVerdict]:
         yield GateVerdict(name=name, outcome=outcome, threshold=most, reason=reason)
         return
     worst = max(
-        case.measured.ratios, key=lambda each: (_decided(each, most) != "passed", each.high)
+        case.measured.ratios, key=lambda ratio: (_decided(ratio, most) != "passed", ratio.high)
     )
     outcome = _decided(worst, most)
     reason = (
@@ -86,11 +86,11 @@ def undecided(
     """Whether longer timing could still settle a gate."""
     if gates.max_latency_regression is not None:
         most = 1 + gates.max_latency_regression
-        if any(_decided(each, most) == "inconclusive" for each in ratios):
+        if any(_decided(ratio, most) == "inconclusive" for ratio in ratios):
             return True
     most_ms = gates.max_p99_ms
     return most_ms is not None and any(
-        _p99_outcome(each, most_ms)[0] == "inconclusive" for each in samples_ms.values()
+        _p99_outcome(sample, most_ms)[0] == "inconclusive" for sample in samples_ms.values()
     )
 
 
@@ -120,9 +120,11 @@ def _p99(case: Case) -> Iterator[GateVerdict]:
         reason = case.measured.why_not or "it was not timed"
         yield GateVerdict(name=name, outcome="inconclusive", threshold=most, reason=reason)
         return
-    found = {point: _p99_outcome(each, most) for point, each in case.measured.samples_ms.items()}
+    found = {
+        point: _p99_outcome(sample, most) for point, sample in case.measured.samples_ms.items()
+    }
     order: tuple[GateOutcome, ...] = ("failed", "inconclusive", "passed")
-    point = min(found, key=lambda each: order.index(found[each][0]))
+    point = min(found, key=lambda label: order.index(found[label][0]))
     outcome, (low, high) = found[point]
     count = len(case.measured.samples_ms[point])
     reason = (
@@ -142,7 +144,7 @@ def _p99_outcome(
     from scipy import stats
 
     ordered, count = sorted(samples_ms), len(samples_ms)
-    low, high = (int(each) for each in stats.binom.interval(CONFIDENCE, count, P99))
+    low, high = (int(rank) for rank in stats.binom.interval(CONFIDENCE, count, P99))
     lower = ordered[max(low - 1, 0)]
     upper = ordered[high] if high < count else float("inf")
     if upper <= most:
@@ -201,12 +203,12 @@ def _placement(case: Case) -> Iterator[GateVerdict]:
         return
     name = "max_cpu_placement"
     checks = case.challenger.check.providers
-    placed = [each.placement for each in checks if each.placement and each.provider != CPU]
+    placed = [check.placement for check in checks if check.placement and check.provider != CPU]
     if not placed:
         reason = "no other provider than the CPU's was asked"
         yield GateVerdict(name=name, outcome="not_applicable", threshold=most, reason=reason)
         return
-    worst = max(placed, key=lambda each: each.cpu_nodes)
+    worst = max(placed, key=lambda placement: placement.cpu_nodes)
     outcome: GateOutcome = "passed" if worst.cpu_nodes <= most else "failed"
     reason = (
         f"{worst.provider} leaves {len(worst.on_cpu)} of {sum(worst.nodes.values())} nodes to the "
@@ -219,8 +221,11 @@ def _placement(case: Case) -> Iterator[GateVerdict]:
 
 def _suspect(case: Case) -> Iterator[GateVerdict]:
     """What is suspect decides nothing, whatever the other gates made of it."""
-    for each in case.measured.suspicions[:1]:
+    for suspicion in case.measured.suspicions[:1]:
         count = len(case.measured.suspicions)
         more = f", and {count - 1} more" if count > 1 else ""
-        reason = f"{each.rule}, {each.contender} on {each.where}: {each.reason}{more}"
+        reason = (
+            f"{suspicion.rule}, {suspicion.contender} on {suspicion.where}: "
+            f"{suspicion.reason}{more}"
+        )
         yield GateVerdict(name="measurement", outcome="inconclusive", reason=reason)

@@ -23,10 +23,10 @@ def choose(kept: Sequence[Candidate], ratios: Sequence[Ratio]) -> tuple[Candidat
         why = "; nothing was compared, and it has the fewest nodes" if len(kept) > 1 else ""
         return chosen, {chosen.label: f"proven{why}"}
     best, nearest = ratios[0].over, ratios[0]
-    slower = {each.contender for each in ratios if each.low > 1}
-    tied = [each for each in kept if each.label not in slower]
+    slower = {ratio.contender for ratio in ratios if ratio.low > 1}
+    tied = [candidate for candidate in kept if candidate.label not in slower]
     chosen = _fewest_nodes(tied)
-    reasons = {each.contender: f"proven; {_told(each)}" for each in ratios}
+    reasons = {ratio.contender: f"proven; {_told(ratio)}" for ratio in ratios}
     reasons[best] = f"proven; the lowest latency of {len(kept)}"
     if len(tied) > 1:
         reasons[chosen.label] += f"; of {len(tied)} not told apart it has the fewest nodes"
@@ -36,7 +36,7 @@ def choose(kept: Sequence[Candidate], ratios: Sequence[Ratio]) -> tuple[Candidat
 
 
 def _fewest_nodes(candidates: Sequence[Candidate]) -> Candidate:
-    return min(candidates, key=lambda each: each.nodes)
+    return min(candidates, key=lambda candidate: candidate.nodes)
 
 
 def _told(ratio: Ratio) -> str:

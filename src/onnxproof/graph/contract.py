@@ -21,9 +21,13 @@ class _Found(NamedTuple):
 
 def check_contract(graph: onnx.GraphProto, reference: Reference) -> Verdict:
     """One verdict with every fault in its reason."""
-    initializers = {each.name for each in graph.initializer}
-    inputs = [_describe(each) for each in graph.input if each.name not in initializers]
-    outputs = [_describe(each) for each in graph.output]
+    initializers = {initializer.name for initializer in graph.initializer}
+    inputs = [
+        _describe(graph_input)
+        for graph_input in graph.input
+        if graph_input.name not in initializers
+    ]
+    outputs = [_describe(graph_output) for graph_output in graph.output]
     faults = [
         *_faults("input", reference.inputs, inputs),
         *_faults("output", reference.outputs, outputs),
@@ -31,7 +35,12 @@ def check_contract(graph: onnx.GraphProto, reference: Reference) -> Verdict:
     if faults:
         return Verdict(name="contract", outcome="failed", reason="; ".join(faults))
     dynamic = sorted(
-        {size for each in reference.inputs for size in each.shape if isinstance(size, str)}
+        {
+            size
+            for reference_input in reference.inputs
+            for size in reference_input.shape
+            if isinstance(size, str)
+        }
     )
     held = f"dynamic in {', '.join(dynamic)}" if dynamic else "all sizes fixed, as declared"
     return Verdict(
@@ -58,7 +67,7 @@ def _describe(value: onnx.ValueInfoProto) -> _Found:
 
 
 def _faults(kind: str, declared: Sequence[TensorRecord], found: Sequence[_Found]) -> Iterable[str]:
-    wanted, names = [each.name for each in declared], [each.name for each in found]
+    wanted, names = [record.name for record in declared], [value_info.name for value_info in found]
     for name in wanted:
         if name not in names:
             yield f"{kind} {name!r} is not in the graph{_why_not(kind, name, declared)}"
@@ -67,16 +76,16 @@ def _faults(kind: str, declared: Sequence[TensorRecord], found: Sequence[_Found]
             yield f"{kind} {name!r} of the graph is not declared"
     if sorted(names) == sorted(wanted) and names != wanted:
         yield f"{kind}s stand as {', '.join(names)}, declared are {', '.join(wanted)}"
-    by_name = {each.name: each for each in found}
-    for each in declared:
-        if each.name in by_name:
-            yield from _differences(kind, each, by_name[each.name])
+    by_name = {value_info.name: value_info for value_info in found}
+    for record in declared:
+        if record.name in by_name:
+            yield from _differences(kind, record, by_name[record.name])
 
 
 def _why_not(kind: str, name: str, declared: Sequence[TensorRecord]) -> str:
     if kind == "output":
         return ""
-    if next(each.used for each in declared if each.name == name):
+    if next(record.used for record in declared if record.name == name):
         return "; its example value was baked in, so any other value gives wrong numbers"
     return (
         "; forward does not use it: no output changed with it, and this exporter leaves such "

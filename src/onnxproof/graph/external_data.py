@@ -61,13 +61,13 @@ def unload(model: onnx_ir.Model, mode: Mode) -> Exported:
 
     initializers = model.graph.initializers
     tensors = {
-        name: each.const_value
-        for name, each in initializers.items()
-        if each.const_value is not None
+        name: initializer.const_value
+        for name, initializer in initializers.items()
+        if initializer.const_value is not None
     }
-    if not goes_outside(sum(each.nbytes for each in tensors.values()), mode):
+    if not goes_outside(sum(tensor.nbytes for tensor in tensors.values()), mode):
         return Exported(onnx_ir.to_proto(model), {})
-    big = {name: each for name, each in tensors.items() if each.nbytes >= BIG_BYTES}
+    big = {name: tensor for name, tensor in tensors.items() if tensor.nbytes >= BIG_BYTES}
     for name, tensor in big.items():
         shape = onnx_ir.Shape(tensor.shape.numpy())
         initializers[name].const_value = onnx_ir.ExternalTensor(
@@ -92,7 +92,7 @@ def store(exported: Exported, work: Work, name: str) -> Artifact | None:
             return Artifact.of(work.folder, other.name)
     with atomic_write(Path(work.path(name))) as draft, draft.open("w+b") as file:
         writer = _Writer(file)
-        places = {key: writer.place(_bytes_of(each)) for key, each in exported.weights.items()}
+        places = {key: writer.place(_bytes_of(weight)) for key, weight in exported.weights.items()}
         file.flush()
     _note(exported.model, name, places)
     return Artifact(path=name, sha256=writer.digest.hexdigest(), size_bytes=writer.size_bytes)
@@ -138,7 +138,9 @@ class _Stored:
 
     def find(self, data: memoryview) -> int | None:
         """Offset of these very bytes."""
-        return next((each for each in self.offsets[len(data)] if self._holds(each, data)), None)
+        return next(
+            (offset for offset in self.offsets[len(data)] if self._holds(offset, data)), None
+        )
 
     def _holds(self, offset: int, data: memoryview) -> bool:
         return all(
@@ -187,7 +189,9 @@ def outside(model: onnx.ModelProto) -> list[onnx.TensorProto]:
     """Initializers whose data is not in the graph."""
     from onnx.external_data_helper import uses_external_data
 
-    return [each for each in model.graph.initializer if uses_external_data(each)]
+    return [
+        initializer for initializer in model.graph.initializer if uses_external_data(initializer)
+    ]
 
 
 def on_graph_alone(
@@ -199,24 +203,24 @@ def on_graph_alone(
     """
     import onnx
 
-    weights = {each.name: each for each in outside(model)}
+    weights = {weight.name: weight for weight in outside(model)}
     if not weights:
         return change(model)
     opened = onnx.ModelProto()
     opened.CopyFrom(model)
-    _keep(opened.graph.initializer, lambda each: each.name not in weights)
+    _keep(opened.graph.initializer, lambda initializer: initializer.name not in weights)
     opened.graph.input.extend(
-        onnx.helper.make_tensor_value_info(each.name, each.data_type, each.dims)
-        for each in weights.values()
+        onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+        for weight in weights.values()
     )
     changed = change(opened)
     used = names_used(changed.graph)
-    _keep(changed.graph.input, lambda each: each.name not in weights)
-    changed.graph.initializer.extend(each for name, each in weights.items() if name in used)
+    _keep(changed.graph.input, lambda graph_input: graph_input.name not in weights)
+    changed.graph.initializer.extend(weight for name, weight in weights.items() if name in used)
     return changed
 
 
 def _keep(entries: Any, wanted: Callable[[Any], bool]) -> None:
-    kept = [each for each in entries if wanted(each)]
+    kept = [entry for entry in entries if wanted(entry)]
     del entries[:]
     entries.extend(kept)

@@ -43,7 +43,7 @@ def forget_places(model: onnx.ModelProto) -> None:
     """
     for graph in (model.graph, *model.functions):
         for node in every_node(graph.node):
-            kept = [each for each in node.metadata_props if not each.key.endswith(STACK_TRACE)]
+            kept = [prop for prop in node.metadata_props if not prop.key.endswith(STACK_TRACE)]
             del node.metadata_props[:]
             node.metadata_props.extend(kept)
             node.ClearField("doc_string")  # where TorchScript's exporter has it
@@ -51,7 +51,7 @@ def forget_places(model: onnx.ModelProto) -> None:
 
 def stamp(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
     """Set metadata properties in place; others stay."""
-    kept = {each.key: each.value for each in model.metadata_props} | dict(metadata)
+    kept = {prop.key: prop.value for prop in model.metadata_props} | dict(metadata)
     del model.metadata_props[:]
     for key, value in sorted(kept.items()):
         model.metadata_props.add(key=key, value=value)
@@ -101,4 +101,6 @@ def save_candidate(
 
 def opset_of(model: onnx.ModelProto) -> int:
     """Version of the default domain that the graph imports."""
-    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+    return next(
+        (opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), 0
+    )

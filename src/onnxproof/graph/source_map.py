@@ -53,12 +53,12 @@ def read_places(work: Work, label: str) -> Places:
     """Tensor to place, of the graph that an exporter gave; empty where nothing was noted."""
     file = _file(work, label)
     noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {name: OperatorPlace(module=each[0], line=each[1]) for name, each in noted.items()}
+    return {name: OperatorPlace(module=place[0], line=place[1]) for name, place in noted.items()}
 
 
 def modules_of(work: Work, label: str) -> dict[str, str]:
     """Tensor to the path of the module it comes from, as ``read_places``."""
-    return {name: each.module for name, each in read_places(work, label).items()}
+    return {name: place.module for name, place in read_places(work, label).items()}
 
 
 def modules_told_by(path: Path) -> dict[str, str]:
@@ -95,7 +95,7 @@ def scope_of(name: str, modules: Collection[str]) -> str:
 
 def _noted(node: onnx.NodeProto, modules: Collection[str]) -> tuple[str, str]:
     """The module's path and the stack trace of a node."""
-    notes: Mapping[str, str] = {each.key: each.value for each in node.metadata_props}
+    notes: Mapping[str, str] = {prop.key: prop.value for prop in node.metadata_props}
     trace = next((text for key, text in notes.items() if key.endswith(STACK_TRACE)), "")
     scopes = next((text for key, text in notes.items() if key.endswith(SCOPES)), "")
     if not scopes:

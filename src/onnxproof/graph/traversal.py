@@ -37,7 +37,7 @@ def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 def names_used(graph: onnx.GraphProto) -> set[str]:
     """Names that a node takes, or that the graph or one inside it gives."""
-    used = {each.name for each in graph.output}
+    used = {graph_output.name for graph_output in graph.output}
     for node in every_node(graph.node):
         used |= {*node.input, *(out.name for part in node.attribute for out in part.g.output)}
     return used

@@ -30,12 +30,12 @@ class Budget:
     """Of an output its own tolerance; of any other tensor the same share of its magnitude."""
 
     def __init__(self, rows: Sequence[OutputParity], expected: Mapping[str, np.ndarray]) -> None:
-        self._outputs = {each.name: (each.atol, each.rtol) for each in rows}
+        self._outputs = {row.name: (row.atol, row.rtol) for row in rows}
         shares = []
-        for each in rows:
-            scale = _magnitude(expected[each.name]) if each.name in expected else 0.0
-            if each.mismatched and each.dtype in UNKNOWN and scale:
-                shares.append(max(each.atol / scale, each.rtol))
+        for row in rows:
+            scale = _magnitude(expected[row.name]) if row.name in expected else 0.0
+            if row.mismatched and row.dtype in UNKNOWN and scale:
+                shares.append(max(row.atol / scale, row.rtol))
         self._share = min(shares, default=None)
 
     def gap(self, name: str, expected: np.ndarray, found: np.ndarray) -> Gap | None:
@@ -62,7 +62,7 @@ class Budget:
             return None
         # Of what is beyond, the worst; next to an infinite value a large one may be allowed.
         index = np.unravel_index(int(np.argmax(np.where(bad, difference, -1.0))), bad.shape)
-        place = tuple(int(each) for each in index)
+        place = tuple(int(coordinate) for coordinate in index)
         return Gap(float(difference[index]), float(np.nan_to_num(allowed[index])), place)
 
     def _tolerance(self, name: str, expected: np.ndarray) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def eager_values(
     found = {
         name: array for name, array in examined.run(feed, examined.order).items() if telling(array)
     }
-    if sum(each.nbytes for each in found.values()) > MAX_BYTES // 2:
+    if sum(array.nbytes for array in found.values()) > MAX_BYTES // 2:
         raise MemoryError(f"the graph's tensors take more than {MAX_BYTES // 2 >> 20} MiB")
     inputs = {name: array for name, array in feed.items() if telling(array)}
     found = inputs | found  # what a module gives back as it took it has no tensor of its own
@@ -76,7 +76,7 @@ class _Notes:
 
     def __init__(self, source: SourceModule, roots: Sequence[str]) -> None:
         state = (*source.model.parameters(), *source.model.buffers())
-        self._weights = {each.untyped_storage().data_ptr() for each in state}
+        self._weights = {tensor.untyped_storage().data_ptr() for tensor in state}
         self._roots = roots
         self.computed: list[Computed] = []
         self.given: frozenset[int] = frozenset()  # numbers of the outputs
@@ -92,16 +92,16 @@ class _Notes:
 
         takes = self._behind(arguments)
         place = OperatorPlace(module=self.running[-1], line=author_line(_stack(), self._roots))
-        for each in tree_leaves(result):
-            if not isinstance(each, torch.Tensor):
+        for leaf in tree_leaves(result):
+            if not isinstance(leaf, torch.Tensor):
                 continue
-            self._alive.append(each)
-            self._comes_from[id(each)] = takes
-            if each.untyped_storage().data_ptr() in self._weights:
+            self._alive.append(leaf)
+            self._comes_from[id(leaf)] = takes
+            if leaf.untyped_storage().data_ptr() in self._weights:
                 continue  # a view of a weight; the graph has it as an initializer
-            array = array_of(each)
+            array = array_of(leaf)
             if array is not None and telling(array):
-                self._comes_from[id(each)] = frozenset({len(self.computed)})
+                self._comes_from[id(leaf)] = frozenset({len(self.computed)})
                 self.computed.append(Computed(place, array, takes))
                 self._bytes += array.nbytes
         if self._bytes > MAX_BYTES // 2:
@@ -115,7 +115,7 @@ class _Notes:
         from torch.utils._pytree import tree_leaves
 
         none: frozenset[int] = frozenset()
-        return none.union(*(self._comes_from.get(id(each), none) for each in tree_leaves(values)))
+        return none.union(*(self._comes_from.get(id(leaf), none) for leaf in tree_leaves(values)))
 
 
 def _run(source: SourceModule, feed: Feed, roots: Sequence[str]) -> _Notes:

@@ -45,8 +45,8 @@ class Pairs:
         self._examined, self._computed, self._found = examined, computed, found
         self._given = given
         by_shape: dict[tuple[int, ...], list[int]] = {}
-        for number, each in enumerate(computed):
-            by_shape.setdefault(each.array.shape, []).append(number)
+        for number, result in enumerate(computed):
+            by_shape.setdefault(result.array.shape, []).append(number)
         self.right: dict[str, int] = {}
         self._same: dict[int, int] = {}  # of several results with one value, the first
         for name, array in found.items():
@@ -81,10 +81,10 @@ class Pairs:
         needed = self._nearest_right(number)
         whole = [name for name in alike if needed <= set(self._sources(name))] or alike
         results = [
-            each
-            for each in missing
-            if self._computed[each].place == wanted.place
-            and self._computed[each].array.shape == wanted.array.shape
+            result
+            for result in missing
+            if self._computed[result].place == wanted.place
+            and self._computed[result].array.shape == wanted.array.shape
         ]
         if len(whole) == len(results):  # one for one, in the same order
             return whole[results.index(number)]
@@ -121,11 +121,11 @@ class Pairs:
         near: set[int] = set()
         waiting, seen = list(self._computed[number].takes), {number}
         while waiting:
-            if (each := waiting.pop()) in self._same:
-                near.add(self._same[each])
-            elif each not in seen:
-                seen.add(each)
-                waiting += self._computed[each].takes
+            if (source := waiting.pop()) in self._same:
+                near.add(self._same[source])
+            elif source not in seen:
+                seen.add(source)
+                waiting += self._computed[source].takes
         return near
 
     def _sources(self, tensor: str) -> Iterator[int]:

@@ -40,7 +40,7 @@ class ProgramValues:
         if self._kept is None:
             kept = self._run(lambda name: not self._too_large or name in asked)
             if self._too_large:
-                return {name: each for name, each in kept.items() if name in asked}
+                return {name: array for name, array in kept.items() if name in asked}
             self._kept = kept
         return {name: self._kept[name] for name in asked if name in self._kept}
 
@@ -66,7 +66,7 @@ class ProgramValues:
                 if n.name in values.names and wanted(n.name):
                     if (array := array_of(result)) is not None:
                         kept[n.name] = array
-                    if sum(each.nbytes for each in kept.values()) > KEPT_BYTES:
+                    if sum(value.nbytes for value in kept.values()) > KEPT_BYTES:
                         values._too_large = True
                 return result
 

@@ -56,7 +56,9 @@ def region_of(examined: Examined, tensor: str, known: Collection[str]) -> Region
                 weights[name] = None
             elif name in examined.made_by and name not in known:
                 waiting.append(name)
-            elif name in known or name in {each.name for each in examined.model.graph.input}:
+            elif name in known or name in {
+                graph_input.name for graph_input in examined.model.graph.input
+            }:
                 inputs[name] = None
     nodes = tuple(node for node in examined.nodes if id(node) in inside)
     return Region(tensor, nodes, tuple(inputs), tuple(weights))
@@ -74,13 +76,13 @@ def save_reproducer(walk: Walk, region: Region, work: Work, folder: str) -> Repr
     }
     expected = walk.read([region.tensor])[region.tensor]
     sizes = [size_of(examined.initializers[name]) for name in region.weights]
-    total = sum(sizes) + expected.nbytes + sum(each.nbytes for each in given.values())
+    total = sum(sizes) + expected.nbytes + sum(array.nbytes for array in given.values())
     if total > MAX_BYTES:
         reason = f"its minimal model would take {total / 1e6:.0f} MB, so none was saved"
         return Reproducer(None, None, reason)
     # The dtypes are the graph's: PyTorch's exporter may have a number where ONNX has a tensor.
     found = examined.run(walk.feed, [region.tensor, *(set(given) - set(walk.feed))])
-    given = {name: _as(each, found.get(name, each)) for name, each in given.items()}
+    given = {name: _as(array, found.get(name, array)) for name, array in given.items()}
     model = _model(examined, region, given, found[region.tensor])
     path = Path(work.path(folder, "model.onnx"))
     path.parent.mkdir(parents=True, exist_ok=True)

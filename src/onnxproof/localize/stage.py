@@ -101,7 +101,7 @@ def localise_in_child(request: LocaliseRequest) -> Divergence:
             found = examined.run(feed, examined.outputs)
         except Exception as error:  # ONNX Runtime's classes have no common base
             return finder.stopped(error, name)
-        if not any(budget.gap(each, expected[each], found[each]) for each in expected):
+        if not any(budget.gap(output, expected[output], found[output]) for output in expected):
             if level := _wrong_level(examined, feed, expected, budget):
                 return finder.optimized(level, name)
             continue
@@ -113,7 +113,7 @@ def localise_in_child(request: LocaliseRequest) -> Divergence:
 
 def _sets(request: LocaliseRequest) -> list[str]:
     """The set of the worst output; all of them where no number says which."""
-    bad = [each for each in request.check.parity if each.mismatched]
+    bad = [row for row in request.check.parity if row.mismatched]
     if not bad:
         return [name for point in request.loaded.reference.points for name in point.sets]
 
@@ -182,7 +182,14 @@ class _Finder:
         """ONNX Runtime could not run the graph; it names the node."""
         text = without_folders(one_line(error, 400), self.request.work.roots)
         named = re.search(r"Name:'([^']+)'", text)
-        node = next((each for each in self.examined.nodes if named and each.name == named[1]), None)
+        node = next(
+            (
+                graph_node
+                for graph_node in self.examined.nodes
+                if named and graph_node.name == named[1]
+            ),
+            None,
+        )
         if node is None:
             reason = f"could not be localised: ONNX Runtime stops on {set_name}: {text}"
             return Divergence(against=self.against, worst_set=set_name, reason=reason)
@@ -219,9 +226,9 @@ class _Finder:
 
         node, weights = self.examined.made_by[region.tensor], set(self.examined.initializers)
         others = [
-            f"{each.name} ({each.op_type})"
-            for each in region.nodes
-            if each is not node and not names_read(each) <= weights
+            f"{other.name} ({other.op_type})"
+            for other in region.nodes
+            if other is not node and not names_read(other) <= weights
         ]
         place = self._place(region.tensor)
         return Divergence(
@@ -250,9 +257,9 @@ class _Finder:
 
         spec, work, loaded, candidate, *_ = self.request
         source = build_variant(spec, work, candidate.variant, loaded.weights_sha256)
-        for each in REMEDIES:
-            if each.name in candidate.remedies:
-                stack.enter_context(each.applied(source.model, spec))
+        for remedy in REMEDIES:
+            if remedy.name in candidate.remedies:
+                stack.enter_context(remedy.applied(source.model, spec))
         if candidate.strategy == "dynamo":
             try:
                 program = exported_program(source, work, candidate.opset)

@@ -70,15 +70,15 @@ class Walk:
                     if gap is not None and not self._folded(name, found[name]):
                         yield Suspect(name, gap)
             start += len(names)
-            size = sum(each.nbytes for each in found.values())
+            size = sum(array.nbytes for array in found.values())
             count = max(1, min(4 * count, len(names) * CHUNK_BYTES // max(size, 1)))
 
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """What tensors should be; of an output, what PyTorch gave for the reference."""
         standing = {name: self._stands_for.get(name, name) for name in names}
-        asked = {each for each in standing.values() if each not in self._expected}
+        asked = {stand_in for stand_in in standing.values() if stand_in not in self._expected}
         values = {**(self.values.read(asked) if asked else {}), **self._expected}
-        return {name: values[each] for name, each in standing.items() if each in values}
+        return {name: values[stand_in] for name, stand_in in standing.items() if stand_in in values}
 
     def _folded(self, name: str, found: np.ndarray) -> bool:
         """Whether the tensor has the value of a later one, whose operator went into its own."""

@@ -135,7 +135,7 @@ def fill_dims(inputs: object, dims: Any) -> Any:
         dims = dict(dims)
         for line in inputs.values():  # type: ignore[attr-defined]
             fields = parse_line(line) if isinstance(line, str) else line
-            for name in (each for size in fields.get("shape", ()) for each in names_in(size)):
+            for name in (dim for size in fields.get("shape", ()) for dim in names_in(size)):
                 dims.setdefault(name, dict(DEFAULT_RANGE))
     return dims
 

@@ -142,8 +142,8 @@ def _promoted(
     if "champion" in registration.aliases or (spec.promote == "never" and not new):
         return stages.promote(registration, spec.promote, None), None
     elsewhere = tuple(
-        stages.measure_elsewhere(each, registration, spec.gates)
-        for each in spec.benchmark.elsewhere
+        stages.measure_elsewhere(asked, registration, spec.gates)
+        for asked in spec.benchmark.elsewhere
     )
     if spec.promote == "never":
         return stages.promote(registration, "never", None), None

@@ -111,7 +111,7 @@ def _guarded(
             # The simplified one first: of a tie with as many nodes it stands.
             chosen, reasons = choose((rung.candidate, plain.candidate), benchmark.ratios)
             attempts = _told_apart(attempts, reasons)
-            slower = {each.contender for each in benchmark.ratios if each.low > 1}
+            slower = {ratio.contender for ratio in benchmark.ratios if ratio.low > 1}
             settled = "" if rung.label in slower else f"{chosen.label} stands"
     benchmark = benchmark or stages.benchmark((chosen,))
     return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
@@ -126,8 +126,11 @@ def _fastest(spec: Spec, stages: Stages) -> Ladder:
             if not _is_proven(plain):
                 attempts += _passed_over("fastest", plain, strategy, variant)
                 continue
-            attempts += [_simplified(plain, each, stages, spec) for each in SIMPLIFIERS["fastest"]]
-    kept = [each.candidate for each in attempts if each.candidate and _is_proven(each)]
+            attempts += [
+                _simplified(plain, simplifier, stages, spec)
+                for simplifier in SIMPLIFIERS["fastest"]
+            ]
+    kept = [attempt.candidate for attempt in attempts if attempt.candidate and _is_proven(attempt)]
     if not kept:
         return Ladder(attempts=tuple(attempts))
     benchmark = stages.benchmark(tuple(kept))
@@ -142,24 +145,26 @@ def _passed_over(
     """What is not made of a plain graph that is not proven; nothing is said where there is none."""
     return [
         Attempt(
-            label=label_of(strategy, each, variant),
+            label=label_of(strategy, simplifier, variant),
             outcome="not_reached",
             reason="the plain graph is not proven",
         )
-        for each in SIMPLIFIERS[search]
+        for simplifier in SIMPLIFIERS[search]
         if plain.check
     ]
 
 
 def _told_apart(attempts: Sequence[Attempt], reasons: Mapping[str, str]) -> list[Attempt]:
     return [
-        each.model_copy(update={"reason": reasons.get(each.label, each.reason)})
-        for each in attempts
+        attempt.model_copy(update={"reason": reasons.get(attempt.label, attempt.reason)})
+        for attempt in attempts
     ]
 
 
 def _marked(attempts: Sequence[Attempt], chosen: Candidate) -> tuple[Attempt, ...]:
-    return tuple(each.model_copy(update={"chosen": each.candidate == chosen}) for each in attempts)
+    return tuple(
+        attempt.model_copy(update={"chosen": attempt.candidate == chosen}) for attempt in attempts
+    )
 
 
 def _plain(strategy: Strategy, variant: str, stages: Stages) -> Attempt:
@@ -214,7 +219,10 @@ def _attempt(
 ) -> Attempt:
     where, hint = against_refusal(candidate, verdict)
     divergence = None
-    if any(each.name in PARITY and each.outcome == "failed" for each in verdict.verdicts):
+    if any(
+        verdict_row.name in PARITY and verdict_row.outcome == "failed"
+        for verdict_row in verdict.verdicts
+    ):
         divergence = stages.localise(candidate, verdict, plain)
         where = where or divergence.line
     return Attempt(

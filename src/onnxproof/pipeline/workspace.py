@@ -44,7 +44,7 @@ def open_work(
             f"cannot make the work folder {folder}: {error.strerror}; "
             "set ONNXPROOF_HOME to a folder that can be written"
         ) from None
-    for old in sorted(each for each in models.iterdir() if each.is_dir())[:-KEPT_FOLDERS]:
+    for old in sorted(entry for entry in models.iterdir() if entry.is_dir())[:-KEPT_FOLDERS]:
         shutil.rmtree(old, ignore_errors=True)
     return Work(
         folder=str(folder),

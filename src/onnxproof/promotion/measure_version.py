@@ -81,8 +81,8 @@ def measure_version(
         checks = _check(spec, work, match)
         duel = fight_in_child(spec, work, match, profiled=True)
         stored = {
-            label: Stored(each.model, each.proof.chosen.size_bytes)
-            for label, each in match.entrants.items()
+            label: Stored(entrant.model, entrant.proof.chosen.size_bytes)
+            for label, entrant in match.entrants.items()
         }
         result = memory_of(duel.result, Course.of(spec), work, stored)
     folder = Path(work.folder)
@@ -107,7 +107,8 @@ def not_measured(asked: Elsewhere, reason: str) -> MeasuredElsewhere:
     if asked.required:
         raise BenchmarkError(
             f"{asked.deployment} was asked to measure the version on "
-            f"{', '.join(each.name for each in asked.providers)}, which the spec requires: {reason}"
+            f"{', '.join(provider.name for provider in asked.providers)}, "
+            f"which the spec requires: {reason}"
         )
     return MeasuredElsewhere(deployment=asked.deployment, outcome="skipped", reason=reason)
 
@@ -145,8 +146,8 @@ def check_in_child(request: CheckRequest) -> tuple[ProviderCheck, ...]:
     libraries = find_libraries(proof.spec.export.needs, work)
     there = work.model_copy(update={"folder": str(folder)})
     return tuple(
-        check_provider(proof.spec, there, proof.loaded, proof.chosen, each, libraries)
-        for each in providers
+        check_provider(proof.spec, there, proof.loaded, proof.chosen, provider, libraries)
+        for provider in providers
     )
 
 
@@ -173,11 +174,15 @@ def gates_of(
     spec: Spec, match: Match, duel: Duel, checks: Sequence[ProviderCheck]
 ) -> Iterator[GateVerdict]:
     """Parity on each provider, and the gates that look at what was run here."""
-    for each in checks:
-        if each.verdict.outcome != "skipped":
-            outcome = "passed" if each.verdict.outcome == "passed" else "failed"
-            yield GateVerdict(name=each.verdict.name, outcome=outcome, reason=each.verdict.reason)
+    for provider_check in checks:
+        if provider_check.verdict.outcome != "skipped":
+            outcome = "passed" if provider_check.verdict.outcome == "passed" else "failed"
+            yield GateVerdict(
+                name=provider_check.verdict.name,
+                outcome=outcome,
+                reason=provider_check.verdict.reason,
+            )
     check = match.challenger.proof.check.model_copy(update={"providers": tuple(checks)})
     proof = match.challenger.proof.model_copy(update={"check": check})
     seen = match._replace(challenger=match.challenger._replace(proof=proof))
-    yield from (each for each in verdicts(spec, seen, duel) if each.name in GATES)
+    yield from (verdict for verdict in verdicts(spec, seen, duel) if verdict.name in GATES)

@@ -57,8 +57,8 @@ class Match(NamedTuple):
     @property
     def entrants(self) -> dict[str, Entrant]:
         """Who is timed, the version first, by what they are called then."""
-        found = [each for each in (self.challenger, self.rival) if each is not None]
-        return {f"version {each.version}": each for each in found}
+        found = [entrant for entrant in (self.challenger, self.rival) if entrant is not None]
+        return {f"version {entrant.version}": entrant for entrant in found}
 
 
 def hold_trial(
@@ -130,9 +130,9 @@ def verdicts(spec: Spec, match: Match, duel: Duel | None) -> tuple[GateVerdict, 
 
 def verdicts_of(elsewhere: Iterable[MeasuredElsewhere]) -> Iterator[GateVerdict]:
     """Those of other machines, each with the deployment in its name."""
-    for each in elsewhere:
-        for gate in each.measurement.gates if each.measurement else ():
-            yield gate.model_copy(update={"name": f"{gate.name} on {each.deployment}"})
+    for measured in elsewhere:
+        for gate in measured.measurement.gates if measured.measurement else ():
+            yield gate.model_copy(update={"name": f"{gate.name} on {measured.deployment}"})
 
 
 def _entrant(registration: Registration, work: Work) -> Entrant:
@@ -169,7 +169,7 @@ def _incomparable(challenger: Proof, champion: Proof, spec: Spec) -> str:
     """Why the two cannot be given the same inputs; empty where they can."""
     for kind in ("inputs", "outputs"):
         mine, other = (
-            [(each.name, each.dtype) for each in getattr(proof.loaded.reference, kind)]
+            [(record.name, record.dtype) for record in getattr(proof.loaded.reference, kind)]
             for proof in (challenger, champion)
         )
         if mine != other:
@@ -188,7 +188,7 @@ def fight_in_child(spec: Spec, work: Work, match: Match, *, profiled: bool = Fal
     Raises:
         TrialError: They could not be run.
     """
-    models = {label: each.model for label, each in match.entrants.items()}
+    models = {label: entrant.model for label, entrant in match.entrants.items()}
     prepare_children()
     with alone_on_this_machine(lambda: say("trial", "wait for another benchmark to end")):
         return run_in_child(

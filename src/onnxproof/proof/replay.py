@@ -91,9 +91,12 @@ def replay(
         )
     options = options_of(provider, proof)
     session = open_session(folder / "model.onnx", provider, libraries, options)
-    inputs = [each["name"] for each in reference["inputs"]]
-    outputs = [each["name"] for each in reference["outputs"]]
-    found = [[each.name for each in side] for side in (session.get_inputs(), session.get_outputs())]
+    inputs = [record["name"] for record in reference["inputs"]]
+    outputs = [record["name"] for record in reference["outputs"]]
+    found = [
+        [node_arg.name for node_arg in side]
+        for side in (session.get_inputs(), session.get_outputs())
+    ]
     if found != [inputs, outputs]:
         raise RuntimeError(f"model.onnx has {found}, the proof is about {[inputs, outputs]}")
     for name in sets:
@@ -106,16 +109,16 @@ def replay(
 
 def parity_on(provider: str, proof: Any) -> Any:
     """What was found on this provider, with tolerances of its own; else what was found at all."""
-    for each in proof["check"].get("providers", []):
-        if each["provider"] == provider and each["parity"]:
-            return each["parity"]
+    for check in proof["check"].get("providers", []):
+        if check["provider"] == provider and check["parity"]:
+            return check["parity"]
     return proof["check"]["parity"]
 
 
 def options_of(provider: str, proof: Any) -> dict[str, str]:
     """The provider's options in the spec; they decide what it computes in."""
     named = proof["spec"]["benchmark"]["providers"]
-    return next((dict(each["options"]) for each in named if each["name"] == provider), {})
+    return next((dict(entry["options"]) for entry in named if entry["name"] == provider), {})
 
 
 def open_session(

@@ -104,15 +104,15 @@ class BenchmarkResult(Record):
         if not latency.provider:
             return None
         place = (latency.dims, latency.device, latency.binding)
-        for each in self.latencies:
-            if not each.provider and (each.dims, each.device, each.binding) == place:
-                return each
+        for other in self.latencies:
+            if not other.provider and (other.dims, other.device, other.binding) == place:
+                return other
         return None
 
     def peak_bytes(self, label: str) -> int | None:
         """The most that ``label`` took of resident memory, on any provider."""
-        found = [each.peak_bytes for each in self.startups if each.contender == label]
-        return max((each for each in found if each is not None), default=None)
+        found = [startup.peak_bytes for startup in self.startups if startup.contender == label]
+        return max((peak for peak in found if peak is not None), default=None)
 
     def speedup(self, label: str) -> float | None:
         """PyTorch's median over ``label``'s, geometric mean over the points; above 1 is faster.
@@ -120,9 +120,9 @@ class BenchmarkResult(Record):
         Each is compared with PyTorch on its own device.
         """
         ratios = [
-            eager.p50_ms / each.p50_ms
-            for each in self.latencies
-            if each.contender == label and (eager := self.pytorch_beside(each)) is not None
+            eager.p50_ms / latency.p50_ms
+            for latency in self.latencies
+            if latency.contender == label and (eager := self.pytorch_beside(latency)) is not None
         ]
         product = 1.0
         for ratio in ratios:

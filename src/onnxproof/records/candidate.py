@@ -64,11 +64,11 @@ class Candidate(Record):
     @property
     def size_bytes(self) -> int:
         """Of the graph and its weights."""
-        return sum(each.size_bytes for each in self.files)
+        return sum(file.size_bytes for file in self.files)
 
     def unchanged(self, folder: str | Path) -> bool:
         """Whether its files below ``folder`` still hold the bytes that were described."""
-        return all(each.unchanged(folder) for each in self.files)
+        return all(file.unchanged(folder) for file in self.files)
 
 
 class CheckResult(Record):
@@ -93,12 +93,14 @@ class CheckResult(Record):
     @property
     def reason(self) -> str:
         """The first verdict that is not ``passed``; empty when proven."""
-        return next((f"{each.name}: {each.reason}" for each in self._against), "")
+        return next((f"{verdict.name}: {verdict.reason}" for verdict in self._against), "")
 
     @property
     def _against(self) -> list[Verdict]:
-        elsewhere = [each.verdict for each in self.providers if each.verdict.outcome == "failed"]
-        return [each for each in self.verdicts if each.outcome != "passed"] + elsewhere
+        elsewhere = [
+            provider.verdict for provider in self.providers if provider.verdict.outcome == "failed"
+        ]
+        return [verdict for verdict in self.verdicts if verdict.outcome != "passed"] + elsewhere
 
 
 class Attempt(Record):
@@ -125,4 +127,4 @@ class Ladder(Record):
     @property
     def check(self) -> CheckResult | None:
         """The verdicts on the chosen candidate."""
-        return next((each.check for each in self.attempts if each.chosen), None)
+        return next((attempt.check for attempt in self.attempts if attempt.chosen), None)

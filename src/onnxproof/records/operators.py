@@ -40,4 +40,4 @@ class OperatorReport(Record):
     @property
     def untranslated(self) -> tuple[Operator, ...]:
         """Those without a translation."""
-        return tuple(each for each in self.operators if each.fault)
+        return tuple(operator for operator in self.operators if operator.fault)

@@ -59,9 +59,9 @@ class Trial(Record):
     def against(self) -> tuple[GateVerdict, ...]:
         """The gates that keep the version from becoming champion."""
         stops = {"failed"} | ({"inconclusive"} if self.inconclusive == "refuse" else set())
-        return tuple(each for each in self.gates if each.outcome in stops)
+        return tuple(gate for gate in self.gates if gate.outcome in stops)
 
     @property
     def reason(self) -> str:
         """What they say; empty where the version may become champion."""
-        return "; ".join(f"{each.name} {each.outcome}: {each.reason}" for each in self.against)
+        return "; ".join(f"{gate.name} {gate.outcome}: {gate.reason}" for gate in self.against)

@@ -48,8 +48,8 @@ def measure_noise(
     """
     from onnxproof.samples.test_data import read_set
 
-    floats = [each.name for each in reference.outputs if each.dtype.startswith("float")]
-    if not floats or all(each.dtype == "float64" for each in reference.outputs):
+    floats = [output.name for output in reference.outputs if output.dtype.startswith("float")]
+    if not floats or all(output.dtype == "float64" for output in reference.outputs):
         return Floor(missing="no output of float32 or float16")
     if weights_bytes > MAX_WEIGHTS_BYTES:
         return Floor(missing=f"the weights are larger than {MAX_WEIGHTS_BYTES >> 20} MiB")
@@ -67,7 +67,7 @@ def measure_noise(
                         seen[name].append(between(name, saved[name], exact[name]))
     except (LoadError, SpecError, RuntimeError, TypeError, KeyError, ValueError) as error:
         return Floor(missing=f"the module does not run in float64: {one_line(error, 200)}")
-    noise = tuple(_worst(each) for each in seen.values() if each)
+    noise = tuple(_worst(noises) for noises in seen.values() if noises)
     return Floor(noise, "" if noise else "forward computes in a dtype of its own")
 
 
@@ -119,5 +119,5 @@ def between(name: str, saved: np.ndarray, exact: np.ndarray) -> Noise:
 
 
 def _worst(seen: list[Noise]) -> Noise:
-    most = max(seen, key=lambda each: each.max_abs)
+    most = max(seen, key=lambda noise: noise.max_abs)
     return most.model_copy(update={"sets": len(seen)})

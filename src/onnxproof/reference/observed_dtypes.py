@@ -62,12 +62,12 @@ def _dtypes_in(values: Any) -> set[str]:
     from torch.utils._pytree import tree_leaves
 
     return {
-        str(each.dtype).removeprefix("torch.")
-        for each in tree_leaves(values)
-        if isinstance(each, torch.Tensor) and each.numel() > 1
+        str(leaf.dtype).removeprefix("torch.")
+        for leaf in tree_leaves(values)
+        if isinstance(leaf, torch.Tensor) and leaf.numel() > 1
     }
 
 
 def _in_training(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    names = [each.name for each in func._schema.arguments]
+    names = [argument.name for argument in func._schema.arguments]
     return bool((dict(zip(names, args, strict=False)) | kwargs).get("training"))

@@ -85,12 +85,12 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
         return
     parts: Iterable[tuple[str, Any]]
     if isinstance(value, Mapping):
-        parts = [(str(key), each) for key, each in value.items()]
+        parts = [(str(key), part) for key, part in value.items()]
     elif is_dataclass(value):
         parts = [(field.name, getattr(value, field.name)) for field in fields(value)]
     elif isinstance(value, (tuple, list)):
         parts = [
-            (str(index) if name else f"output_{index}", each) for index, each in enumerate(value)
+            (str(index) if name else f"output_{index}", part) for index, part in enumerate(value)
         ]
     elif value is None:
         return
@@ -99,5 +99,5 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
             f"forward returns {type(value).__name__} at {name or 'output'}; "
             "an ONNX graph gives tensors only, so wrap the module in one that returns those"
         )
-    for key, each in parts:
-        yield from flatten(each, f"{name}_{key}" if name else key)
+    for key, part in parts:
+        yield from flatten(part, f"{name}_{key}" if name else key)

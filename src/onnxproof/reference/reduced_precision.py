@@ -52,7 +52,7 @@ def measure_rounding(
     found = []
     for precision in precisions:
         seen: dict[str, list[Noise]] = {}
-        points = [each for each in reference.points if each.sets]
+        points = [grid_point for grid_point in reference.points if grid_point.sets]
         for number, point in enumerate(affordable(points, seconds)):
             say("load", f"PyTorch with products in {precision}", number, len(points))
             feed, saved = read_set(Path(work.path(reference.folder, point.sets[0])))
@@ -68,7 +68,7 @@ def measure_rounding(
             Rounding(
                 precision=precision,
                 name=name,
-                max_abs=max(each.max_abs for each in noises),
+                max_abs=max(noise.max_abs for noise in noises),
                 sets=len(noises),
             )
             for name, noises in seen.items()

@@ -78,7 +78,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     rounding = measure_rounding(source, work, reference, precisions(spec), seconds)
     habits = watch(source)
     state.write(work)
-    parameters = sum(each.numel() for each in source.module.parameters())
+    parameters = sum(parameter.numel() for parameter in source.module.parameters())
     floor = measure_noise(source, work, reference, weights_bytes, seconds)
     noted = {"noise": floor.noise, "noise_missing": floor.missing, "rounding": rounding}
     return Loaded(
@@ -98,7 +98,7 @@ def precisions(spec: Spec) -> list[Precision]:
     """Below float32, that the providers' products may round to, those of other machines too."""
     from onnxproof.runtime import precision_of
 
-    others = (each for there in spec.benchmark.elsewhere for each in there.providers)
+    others = (provider for there in spec.benchmark.elsewhere for provider in there.providers)
     providers = (*spec.benchmark.providers, *others)
-    found = {precision_of(each.name, each.options) for each in providers}
+    found = {precision_of(provider.name, provider.options) for provider in providers}
     return sorted(found - {"float32"})

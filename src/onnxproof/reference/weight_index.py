@@ -26,7 +26,7 @@ class StateWriter:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
-        self.versions = {name: _version(each) for name, each in named_tensors(model)}
+        self.versions = {name: _version(tensor) for name, tensor in named_tensors(model)}
 
     def write(self, work: Work) -> None:
         """Note every tensor, and what batch norms fold into others."""

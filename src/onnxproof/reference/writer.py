@@ -76,11 +76,13 @@ class ReferenceWriter:
             inputs=tuple(
                 TensorRecord(
                     name=name,
-                    dtype=each.array_dtype,
-                    shape=settled_shape(each.shape, self.spec.dims, static=self.spec.export.static),
+                    dtype=input_spec.array_dtype,
+                    shape=settled_shape(
+                        input_spec.shape, self.spec.dims, static=self.spec.export.static
+                    ),
                     used=name not in unused,
                 )
-                for name, each in self.spec.inputs.items()
+                for name, input_spec in self.spec.inputs.items()
             ),
             outputs=describe_outputs(self.spec, self.outputs_at),
             points=tuple(covered),
@@ -207,8 +209,8 @@ def describe_outputs(spec: Spec, seen: list[tuple[Sizes, Outputs]]) -> tuple[Ten
         for name, dim in spec.dims.items()
     )
     expressions = list(spec.dims)
-    for each in spec.inputs.values():
-        expressions += [size for size in each.shape if isinstance(size, str)]
+    for input_spec in spec.inputs.values():
+        expressions += [size for size in input_spec.shape if isinstance(size, str)]
     records = []
     for name, array in seen[0][1].items():
         shape = tuple(

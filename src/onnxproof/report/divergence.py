@@ -10,9 +10,9 @@ from onnxproof.records import Attempt, Divergence
 def divergence_lines(attempts: Sequence[Attempt]) -> list[str]:
     """One item for each graph that was walked, to be written in Markdown."""
     return [
-        f"- {each.label}: {' '.join(_sentences(each.divergence))}"
-        for each in attempts
-        if each.divergence is not None
+        f"- {attempt.label}: {' '.join(_sentences(attempt.divergence))}"
+        for attempt in attempts
+        if attempt.divergence is not None
     ]
 
 

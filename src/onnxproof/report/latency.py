@@ -19,17 +19,17 @@ def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
     """One row for each contender, provider and point; plain numbers, for a table."""
     return [
         {
-            "shape": label(each.dims),
-            "contender": each.contender,
-            "against PyTorch": _ratio(benchmark, each),
-            "p50 ms": round(each.p50_ms, 4),
-            "p90 ms": None if each.p90_ms is None else round(each.p90_ms, 4),
-            "min ms": round(each.min_ms, 4),
-            "samples": each.samples,
-            "threads": each.threads,
-            "provider": each.where,
+            "shape": label(latency.dims),
+            "contender": latency.contender,
+            "against PyTorch": _ratio(benchmark, latency),
+            "p50 ms": round(latency.p50_ms, 4),
+            "p90 ms": None if latency.p90_ms is None else round(latency.p90_ms, 4),
+            "min ms": round(latency.min_ms, 4),
+            "samples": latency.samples,
+            "threads": latency.threads,
+            "provider": latency.where,
         }
-        for each in benchmark.latencies
+        for latency in benchmark.latencies
     ]
 
 
@@ -40,12 +40,13 @@ def latencies(benchmark: BenchmarkResult) -> str:
         rows = [{name: row[name] for name in row if name != "against PyTorch"} for row in rows]
     rendered = table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else ""
     notes = [
-        f"- {each.over} is {each.ratio:.2f} times as fast as {each.contender} on {each.where} "
-        f"(99 % interval {each.low:.2f} to {each.high:.2f}, {each.sittings} sittings)"
-        for each in benchmark.speedups
+        f"- {speedup.over} is {speedup.ratio:.2f} times as fast as {speedup.contender} "
+        f"on {speedup.where} (99 % interval {speedup.low:.2f} to {speedup.high:.2f}, "
+        f"{speedup.sittings} sittings)"
+        for speedup in benchmark.speedups
     ]
-    notes += [f"- {each.name} skipped: {each.reason}" for each in benchmark.skipped]
-    notes += [_suspect(each) for each in benchmark.suspicions]
+    notes += [f"- {verdict.name} skipped: {verdict.reason}" for verdict in benchmark.skipped]
+    notes += [_suspect(suspicion) for suspicion in benchmark.suspicions]
     notes += _measured_on(benchmark.environment)
     return join(rendered, "\n".join(notes)).rstrip("\n")
 
@@ -62,18 +63,18 @@ def more_sections(result: BenchmarkResult) -> list[tuple[str, str]]:
         found.append(("Start and memory", _startups(result)))
     if result.throughput:
         found.append(("Throughput", _throughput(result)))
-    for each in result.profiles:
-        name = f"Where the time of {each.contender} goes on {each.provider}"
-        found.append((name, _profile(each)))
+    for profile in result.profiles:
+        name = f"Where the time of {profile.contender} goes on {profile.provider}"
+        found.append((name, _profile(profile)))
     return found
 
 
 def _ratios(result: BenchmarkResult) -> str:
     lines = [
-        f"- {each.contender} takes {each.ratio:.3f} times as long as {each.over}"
-        f"{f' on {each.where}' if each.where else ''} (99 % interval {each.low:.3f} to "
-        f"{each.high:.3f}, {each.sittings} sittings): {_called(each)}"
-        for each in result.ratios
+        f"- {ratio.contender} takes {ratio.ratio:.3f} times as long as {ratio.over}"
+        f"{f' on {ratio.where}' if ratio.where else ''} (99 % interval {ratio.low:.3f} to "
+        f"{ratio.high:.3f}, {ratio.sittings} sittings): {_called(ratio)}"
+        for ratio in result.ratios
     ]
     return "\n".join(lines) + "\n\n" if lines else ""
 
@@ -90,14 +91,17 @@ def _startups(result: BenchmarkResult) -> str:
         head,
         [
             (
-                each.contender,
-                each.where,
-                *(_or_nothing(in_ms, value) for value in (each.open_ms, each.first_run_ms)),
-                _or_nothing(in_ms, each.new_shape_ms),
-                *(_or_nothing(in_bytes, value) for value in (each.peak_bytes, each.device_bytes)),
-                _or_nothing(in_bytes, each.size_bytes),
+                startup.contender,
+                startup.where,
+                *(_or_nothing(in_ms, value) for value in (startup.open_ms, startup.first_run_ms)),
+                _or_nothing(in_ms, startup.new_shape_ms),
+                *(
+                    _or_nothing(in_bytes, value)
+                    for value in (startup.peak_bytes, startup.device_bytes)
+                ),
+                _or_nothing(in_bytes, startup.size_bytes),
             )
-            for each in result.startups
+            for startup in result.startups
         ],
     )
 
@@ -108,27 +112,34 @@ def _throughput(result: BenchmarkResult) -> str:
         head,
         [
             (
-                label(each.dims),
-                each.callers,
-                each.contender,
-                each.where,
-                f"{each.calls_per_second:,.0f}",
-                f"{each.items_per_second:,.0f}",
-                f"{each.p50_ms:.4g}",
-                "" if each.p99_ms is None else f"{each.p99_ms:.4g}",
+                label(throughput.dims),
+                throughput.callers,
+                throughput.contender,
+                throughput.where,
+                f"{throughput.calls_per_second:,.0f}",
+                f"{throughput.items_per_second:,.0f}",
+                f"{throughput.p50_ms:.4g}",
+                "" if throughput.p99_ms is None else f"{throughput.p99_ms:.4g}",
             )
-            for each in result.throughput
+            for throughput in result.throughput
         ],
     )
 
 
 def _profile(profile: Profile) -> str:
     operators = [
-        (each.operator, each.provider, each.calls, each.milliseconds, each.share)
-        for each in profile.operators
+        (
+            operator.operator,
+            operator.provider,
+            operator.calls,
+            operator.milliseconds,
+            operator.share,
+        )
+        for operator in profile.operators
     ]
     modules = [
-        (each.module or "(the model)", each.milliseconds, each.share) for each in profile.modules
+        (module.module or "(the model)", module.milliseconds, module.share)
+        for module in profile.modules
     ]
     fused = ", ".join(f"{count} {name}" for name, count in profile.fused.items())
     work = f", {profile.flops / 1e9:.3g} GFLOP" if profile.flops else ""

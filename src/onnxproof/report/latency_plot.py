@@ -83,13 +83,13 @@ def save_png(result: BenchmarkResult, panels: Mapping[str, Curves], path: Path) 
         axis.grid(alpha=0.3)
     if result.ratios:
         axis = axes[-1]
-        for number, each in enumerate(result.ratios):
-            reach = [[each.ratio - each.low], [each.high - each.ratio]]
-            axis.errorbar([each.ratio], [number], xerr=reach, fmt="o", capsize=4)
+        for number, ratio in enumerate(result.ratios):
+            reach = [[ratio.ratio - ratio.low], [ratio.high - ratio.ratio]]
+            axis.errorbar([ratio.ratio], [number], xerr=reach, fmt="o", capsize=4)
         axis.axvline(1, color="gray", linewidth=1)
         axis.set(
             yticks=range(len(result.ratios)),
-            yticklabels=[each.where or "all places" for each in result.ratios],
+            yticklabels=[ratio.where or "all places" for ratio in result.ratios],
             ylim=(-0.6, len(result.ratios) - 0.4),
             xlabel=f"latency of {result.ratios[0].contender} over {result.ratios[0].over}, "
             "with its 99 % interval",

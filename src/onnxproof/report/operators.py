@@ -12,12 +12,12 @@ def operator_rows(report: OperatorReport) -> list[dict[str, str | int]]:
     nothing = "has a translation" if report.fault else "nothing: folded or merged"
     return [
         {
-            "operator": each.name,
-            "uses": each.count,
-            "ONNX": each.fault or onnx_text(each.onnx) or nothing,
-            "where": places_text(each),
+            "operator": operator.name,
+            "uses": operator.count,
+            "ONNX": operator.fault or onnx_text(operator.onnx) or nothing,
+            "where": places_text(operator),
         }
-        for each in report.operators
+        for operator in report.operators
     ]
 
 

@@ -15,30 +15,30 @@ def parity_table(parity: Sequence[OutputParity]) -> str:
         ("output", "largest difference", "beyond tolerance", "atol", "rtol", "of it used", "from"),
         [
             (
-                each.name,
-                f"{each.max_abs_diff:.3g}",
-                f"{each.mismatched} of {each.elements}",
-                f"{each.atol:.3g}",
-                f"{each.rtol:.3g}",
-                _number(each.budget_used, ".2g"),
-                BASES[each.basis],
+                row.name,
+                f"{row.max_abs_diff:.3g}",
+                f"{row.mismatched} of {row.elements}",
+                f"{row.atol:.3g}",
+                f"{row.rtol:.3g}",
+                _number(row.budget_used, ".2g"),
+                BASES[row.basis],
             )
-            for each in parity
+            for row in parity
         ],
     )
     besides = table(
         ("output", "dtype", "relative", "ULP", "cosine", "SQNR dB", "same top-1"),
         [
             (
-                each.name,
-                each.dtype,
-                f"{each.max_rel_diff:.3g}",
-                _number(each.max_ulp, ".3g"),
-                _number(each.cosine, ".9f"),
-                _number(each.sqnr_db, ".0f"),
-                f"{each.same_top1} of {each.rows}" if each.rows else "",
+                row.name,
+                row.dtype,
+                f"{row.max_rel_diff:.3g}",
+                _number(row.max_ulp, ".3g"),
+                _number(row.cosine, ".9f"),
+                _number(row.sqnr_db, ".0f"),
+                f"{row.same_top1} of {row.rows}" if row.rows else "",
             )
-            for each in parity
+            for row in parity
         ],
     )
     return join(decisive, besides).rstrip("\n")
@@ -48,7 +48,7 @@ def noise_line(reference: Reference) -> list[str]:
     """What the tolerances were made from; nothing where no output is a float."""
     if reference.noise_missing:
         return [f"PyTorch's own noise is not known: {reference.noise_missing}."]
-    noise = [f"{each.max_abs:.2g} in {each.name!r}" for each in reference.noise]
+    noise = [f"{floor.max_abs:.2g} in {floor.name!r}" for floor in reference.noise]
     return [f"PyTorch's own distance from float64: {', '.join(noise)}."] if noise else []
 
 

@@ -70,7 +70,7 @@ def render_proof(
 def _of_the_chosen(proof: Proof) -> Iterator[str]:
     """What else the benchmark tells; where time goes of the chosen graph alone."""
     chosen = proof.chosen.label
-    kept = tuple(each for each in proof.benchmark.profiles if each.contender == chosen)
+    kept = tuple(profile for profile in proof.benchmark.profiles if profile.contender == chosen)
     for heading, text in more_sections(proof.benchmark.model_copy(update={"profiles": kept})):
         yield f"## {heading}"
         yield text
@@ -119,8 +119,8 @@ def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
         lines.append(("registered", f"{outcome.registration.model_uri} ({aliases})"))
     if outcome.proof is not None:
         lines += list(_summary(outcome.proof))
-    asked = [each for each in outcome.gates if each.outcome != "not_applicable"]
-    lines += [("gate", f"{each.name} {each.outcome}: {each.reason}") for each in asked]
+    asked = [gate for gate in outcome.gates if gate.outcome != "not_applicable"]
+    lines += [("gate", f"{gate.name} {gate.outcome}: {gate.reason}") for gate in asked]
     if outcome.status in ("proven", "unchanged"):
         lines += list(_next_steps(outcome))
     return lines
@@ -155,19 +155,19 @@ def closeness(proof: Proof) -> Iterator[str]:
     samples = sum(len(point.sets) for point in covered)
     yield f"{count(len(covered), 'shape')} and {count(samples, 'sample')} against PyTorch"
     if proof.check.parity:
-        worst = max(proof.check.parity, key=lambda each: each.max_abs_diff)
+        worst = max(proof.check.parity, key=lambda row: row.max_abs_diff)
         yield f"largest difference {worst.max_abs_diff:.2g} in {worst.name!r}"
         yield f"allowed {worst.atol:.2g} + {worst.rtol:.2g} * |value|"
 
 
 def _speed(proof: Proof) -> Iterator[str]:
-    for each in proof.benchmark.latencies:
-        base = proof.benchmark.pytorch_beside(each)
-        if each.contender == proof.chosen.label and base is not None:
+    for latency in proof.benchmark.latencies:
+        base = proof.benchmark.pytorch_beside(latency)
+        if latency.contender == proof.chosen.label and base is not None:
             yield (
-                f"{base.p50_ms / each.p50_ms:.2f}x PyTorch eager at {label(each.dims)} "
-                f"({in_ms(each.p50_ms)} against {in_ms(base.p50_ms)}, {each.where}, "
-                f"{count(each.threads, 'thread')})"
+                f"{base.p50_ms / latency.p50_ms:.2f}x PyTorch eager at {label(latency.dims)} "
+                f"({in_ms(latency.p50_ms)} against {in_ms(base.p50_ms)}, {latency.where}, "
+                f"{count(latency.threads, 'thread')})"
             )
 
 
@@ -182,7 +182,7 @@ def _registered(registration: Registration | None) -> list[str]:
 def _verdicts(check: CheckResult) -> str:
     return table(
         ("verdict", "outcome", "reason"),
-        [(each.name, each.outcome, each.reason) for each in check.verdicts],
+        [(verdict.name, verdict.outcome, verdict.reason) for verdict in check.verdicts],
     )
 
 
@@ -200,19 +200,23 @@ def _shapes(dims: dict[str, Dim], reference: Reference) -> str:
         sizes = sorted({point.dims[name] for point in covered})
         rows.append((name, _range(dim), ", ".join(map(str, sizes))))
     rendered = table(("dim", "declared", "compared at"), rows) if rows else "Every size is fixed."
-    missed = [f"- {label(each.dims)}: {each.reason}" for each in reference.points if each.reason]
+    missed = [
+        f"- {label(grid_point.dims)}: {grid_point.reason}"
+        for grid_point in reference.points
+        if grid_point.reason
+    ]
     return join(rendered, "Not fully covered:", "\n".join(missed)) if missed else rendered
 
 
 def _attempts(attempts: Sequence[Attempt]) -> str:
     rows = []
-    for each in attempts:
-        graph = each.candidate
+    for attempt in attempts:
+        graph = attempt.candidate
         rows.append(
             (
-                f"**{each.label}**" if each.chosen else each.label,
-                each.outcome,
-                each.reason,
+                f"**{attempt.label}**" if attempt.chosen else attempt.label,
+                attempt.outcome,
+                attempt.reason,
                 graph.opset if graph else None,
                 graph.nodes if graph else None,
                 in_bytes(graph.size_bytes) if graph else None,
@@ -220,9 +224,10 @@ def _attempts(attempts: Sequence[Attempt]) -> str:
         )
     rendered = table(("attempt", "outcome", "reason", "opset", "nodes", "size"), rows)
     advice = [
-        f"- {each.label}, {f'`{each.where}`' if each.where else 'no line known'}: {each.hint}"
-        for each in attempts
-        if each.hint
+        f"- {attempt.label}, {f'`{attempt.where}`' if attempt.where else 'no line known'}: "
+        f"{attempt.hint}"
+        for attempt in attempts
+        if attempt.hint
     ]
     return join(rendered, "What may help:", "\n".join(advice)) if advice else rendered
 

@@ -31,10 +31,10 @@ def provider_sections(providers: Sequence[ProviderCheck]) -> list[str]:
         [(p.provider, p.precision, p.verdict.outcome, p.verdict.reason) for p in providers],
     )
     parts = ["## Execution providers", verdicts]
-    for each in providers:
-        parts += [f"### {each.provider}"] if each.parity or each.placement else []
-        parts += [parity_table(each.parity)] if each.parity else []
-        parts += [placement_line(each.placement)] if each.placement else []
+    for provider in providers:
+        parts += [f"### {provider.provider}"] if provider.parity or provider.placement else []
+        parts += [parity_table(provider.parity)] if provider.parity else []
+        parts += [placement_line(provider.placement)] if provider.placement else []
     return [join(*parts)]
 
 
@@ -61,12 +61,12 @@ def render_measurement(
 def gate_table(gates: Sequence[GateVerdict]) -> str:
     """Each gate with its number; reasons below the table, where they wrap."""
     rows = [
-        (each.name, each.outcome, _short(each, each.value), _short(each, each.threshold))
-        for each in gates
+        (gate.name, gate.outcome, _short(gate, gate.value), _short(gate, gate.threshold))
+        for gate in gates
     ]
     return join(
         table(("gate", "outcome", "value", "threshold"), rows),
-        "\n".join(f"- **{each.name}** {each.outcome}: {each.reason}" for each in gates),
+        "\n".join(f"- **{gate.name}** {gate.outcome}: {gate.reason}" for gate in gates),
     )
 
 

@@ -41,7 +41,7 @@ class BoundCall:
         import onnxruntime
 
         self._session, self._device, self._graph = session, device, graph
-        self._names = [each.name for each in session.get_outputs()]
+        self._names = [output.name for output in session.get_outputs()]
         self._inputs = {
             name: onnxruntime.OrtValue.ortvalue_from_numpy(array, *device)
             for name, array in feed.items()

@@ -35,8 +35,10 @@ class Examined:
         self.made_by = {name: node for node in self.nodes for name in node.output if name}
         # What a constant holds is no result; the node that uses it is examined.
         self.order = [name for name, node in self.made_by.items() if node.op_type != "Constant"]
-        self.outputs = [each.name for each in self.model.graph.output]
-        self.initializers = {each.name: each for each in self.model.graph.initializer}
+        self.outputs = [graph_output.name for graph_output in self.model.graph.output]
+        self.initializers = {
+            initializer.name: initializer for initializer in self.model.graph.initializer
+        }
         self._users: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
             for name in names_read(node):
@@ -51,7 +53,7 @@ class Examined:
 
         graph = self.model.graph
         before = list(graph.output)
-        known = {each.name: each for each in before}
+        known = {output.name: output for output in before}
         try:
             del graph.output[:]
             graph.output.extend(
@@ -64,7 +66,7 @@ class Examined:
         with self.beside(data) as path:
             session = open_session(path, optimization=optimization, libraries=self.libraries)
             values = session.run(feed)
-        return {name: each for name, each in values.items() if isinstance(each, np.ndarray)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
     @contextmanager
     def beside(self, data: bytes) -> Iterator[Path]:
@@ -106,5 +108,5 @@ def names_read(node: onnx.NodeProto) -> set[str]:
     for attribute in node.attribute:
         for inner in every_node(attribute.g.node):
             names.update(inner.input)
-        names.update(each.name for each in attribute.g.output)
+        names.update(output.name for output in attribute.g.output)
     return names - {""}

@@ -36,7 +36,7 @@ def kernels_by_run(events: Sequence[Mapping[str, Any]]) -> list[list[Kernel]]:
     )
     kernels = sorted(
         ((event["ts"], _kernel(event)) for event in events if is_kernel(event)),
-        key=lambda each: each[0],
+        key=lambda timed: timed[0],
     )
     return [[kernel for start, kernel in kernels if low <= start <= high] for low, high in runs]
 
@@ -56,12 +56,12 @@ def flops(kernels: Sequence[Kernel], weights: Mapping[str, Sequence[int]]) -> in
         kernels: Of one run.
         weights: Shape of a convolution's weight, by the name of its node.
     """
-    return sum(_flops(each, weights) for each in kernels)
+    return sum(_flops(kernel, weights) for kernel in kernels)
 
 
 def convolution_weights(model: onnx.ModelProto) -> dict[str, list[int]]:
     """Shapes of the weights of a graph's convolutions, by node: prepacked, they are in no event."""
-    shapes = {each.name: list(each.dims) for each in model.graph.initializer}
+    shapes = {initializer.name: list(initializer.dims) for initializer in model.graph.initializer}
     return {
         node.name: shapes[node.input[1]]
         for node in model.graph.node
@@ -90,6 +90,6 @@ def _kernel(event: Mapping[str, Any]) -> Kernel:
 
 
 def _shapes(types: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[tuple[int, ...]]:
-    for each in types:
-        for shape in each.values():
+    for tensor_type in types:
+        for shape in tensor_type.values():
             yield tuple(shape)

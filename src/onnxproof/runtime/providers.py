@@ -92,7 +92,7 @@ def plugin_devices(provider: str) -> list[Any]:
     """ONNX Runtime's handles of the devices that a plug-in offers under this name."""
     import onnxruntime
 
-    return [each for each in onnxruntime.get_ep_devices() if each.ep_name == provider]
+    return [device for device in onnxruntime.get_ep_devices() if device.ep_name == provider]
 
 
 def why_no_device(provider: str, library: str) -> str:

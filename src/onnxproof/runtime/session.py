@@ -77,8 +77,8 @@ class Session:
         self.device = device_of(provider, options or {})
         self.captures_graphs = captures_graphs(provider, options or {})
         self._graphs = itertools.count(1)
-        self.inputs = tuple(each.name for each in session.get_inputs())
-        self.outputs = tuple(each.name for each in session.get_outputs())
+        self.inputs = tuple(session_input.name for session_input in session.get_inputs())
+        self.outputs = tuple(output.name for output in session.get_outputs())
 
     @property
     def bindings(self) -> tuple[Binding, ...]:

@@ -43,7 +43,7 @@ def measure_metric(
         feed = {name: array[start : start + step] for name, array in inputs.items()}
         for name, array in model(feed).items():
             parts.setdefault(name, []).append(np.atleast_1d(array))
-    outputs = {name: np.concatenate(each) for name, each in parts.items()}
+    outputs = {name: np.concatenate(part) for name, part in parts.items()}
     return score(spec.dataset, work, outputs, labels), rows
 
 
@@ -67,16 +67,16 @@ def sizes_of(spec: Spec, feed: Feed) -> dict[str, int] | None:
     """The dims of a feed; None where it has other sizes than the spec declares."""
     found = {
         size: length
-        for name, each in spec.inputs.items()
-        for size, length in zip(each.shape, feed[name].shape, strict=True)
+        for name, input_spec in spec.inputs.items()
+        for size, length in zip(input_spec.shape, feed[name].shape, strict=True)
         if size in spec.dims
     }
     if set(found) != set(spec.dims):
         return None  # arithmetic over a dim alone tells nothing of it
     sizes = {name: found[name] for name in spec.dims}
     declared = all(dim.holds(sizes[name]) for name, dim in spec.dims.items()) and all(
-        feed[name].shape == tuple(int(evaluate(size, sizes)) for size in each.shape)
-        for name, each in spec.inputs.items()
+        feed[name].shape == tuple(int(evaluate(size, sizes)) for size in input_spec.shape)
+        for name, input_spec in spec.inputs.items()
     )
     return sizes if declared else None
 
@@ -105,16 +105,16 @@ def read_rows(dataset: Dataset, spec: Spec, work: Work) -> tuple[Feed, np.ndarra
             f"dataset {dataset.path} has no array {', '.join(missing)}; it has {', '.join(arrays)}"
         )
     inputs = {}
-    for name, each in spec.inputs.items():
+    for name, input_spec in spec.inputs.items():
         if name not in dataset.inputs:
             raise SpecError(f"dataset.inputs has no array for input {name!r}; name one")
-        if not each.shape:
+        if not input_spec.shape:
             raise SpecError(f"input {name!r} has no rows to take from a dataset; leave it out")
         array = arrays[dataset.inputs[name]]
-        if str(array.dtype) != each.array_dtype or array.ndim != len(each.shape):
+        if str(array.dtype) != input_spec.array_dtype or array.ndim != len(input_spec.shape):
             raise SpecError(
                 f"dataset array {dataset.inputs[name]!r} is {array.dtype} of rank {array.ndim}, "
-                f"input {name!r} is {each.dtype} of rank {len(each.shape)}"
+                f"input {name!r} is {input_spec.dtype} of rank {len(input_spec.shape)}"
             )
         inputs[name] = array
     labels = arrays[dataset.labels]

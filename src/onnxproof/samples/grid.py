@@ -100,9 +100,9 @@ def dynamic_axes(spec: Spec) -> dict[str, dict[int, str]]:
         name: {
             axis: size
             for axis, size in enumerate(
-                settled_shape(each.shape, spec.dims, static=spec.export.static)
+                settled_shape(input_spec.shape, spec.dims, static=spec.export.static)
             )
             if isinstance(size, str)
         }
-        for name, each in spec.inputs.items()
+        for name, input_spec in spec.inputs.items()
     }

@@ -72,9 +72,9 @@ def _f1(scores: np.ndarray, labels: np.ndarray) -> float:
 
     guesses = scores.argmax(axis=-1)
     found = []
-    for each in np.union1d(guesses, labels):
-        hit = np.sum((guesses == each) & (labels == each))
-        found.append(2 * hit / (np.sum(guesses == each) + np.sum(labels == each)))
+    for label in np.union1d(guesses, labels):
+        hit = np.sum((guesses == label) & (labels == label))
+        found.append(2 * hit / (np.sum(guesses == label) + np.sum(labels == label)))
     return float(np.mean(found))
 
 

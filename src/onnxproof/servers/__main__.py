@@ -116,11 +116,11 @@ def _up(settings: Settings) -> None:
             typer.echo(f"{server.title} starts, its log is {server.log}")
         _wait(starts)
     except BaseException:
-        for each in starts:
-            stop(each.server)
+        for started in starts:
+            stop(started.server)
         raise
     if starts:
-        noted.update({each.server.name: each.entry for each in starts})
+        noted.update({started.server.name: started.entry for started in starts})
         with atomic_write(settings.home / "servers.json") as draft:
             draft.write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
 
@@ -141,39 +141,39 @@ def _wait(starts: list[Start]) -> None:
         while waiting:
             now = time.monotonic()
             seconds = now - began
-            names = " and ".join(each.server.title for each in waiting)
+            names = " and ".join(started.server.title for started in waiting)
             shown.update(f"waiting for {names}, {seconds:.0f} s")
             if not console.is_terminal and now - told > SECONDS_BETWEEN:
                 told = now
                 typer.echo(f"waiting for {names}, {seconds:.0f} s")
-            for each in waiting.copy():
-                if _answers(each, seconds):
-                    waiting.remove(each)
-                    typer.echo(f"{each.server.title}: {each.entry['url']}")
+            for started in waiting.copy():
+                if _answers(started, seconds):
+                    waiting.remove(started)
+                    typer.echo(f"{started.server.title}: {started.entry['url']}")
             time.sleep(0.2)
 
 
-def _answers(each: Start, seconds: float) -> bool:
+def _answers(started: Start, seconds: float) -> bool:
     """Whether the server is up; it must be its own process that answers.
 
     Raises:
         ServerUnreachable: It is over, or takes too long.
     """
-    code = each.process.poll()
+    code = started.process.poll()
     if code is not None:
-        raise _failed(each, f"ended with exit code {code} after {seconds:.0f} s")
-    fault = fault_of(each.api)
+        raise _failed(started, f"ended with exit code {code} after {seconds:.0f} s")
+    fault = fault_of(started.api)
     if fault and seconds > START_SECONDS:
-        raise _failed(each, f"does not answer after {seconds:.0f} s ({fault})")
+        raise _failed(started, f"does not answer after {seconds:.0f} s ({fault})")
     return not fault
 
 
-def _failed(each: Start, what: str) -> ServerUnreachable:
-    lines = each.server.log.read_text(encoding="utf-8", errors="replace").splitlines()
+def _failed(started: Start, what: str) -> ServerUnreachable:
+    lines = started.server.log.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(f"  {line}" for line in lines[-TAIL_LINES:]) or "  (it is empty)"
     return ServerUnreachable(
-        f"{each.server.title} was started at {each.entry['url']} and {what}; mend what the end of "
-        f"its log {each.server.log} says, then `make up` again:\n{tail}"
+        f"{started.server.title} was started at {started.entry['url']} and {what}; mend what "
+        f"the end of its log {started.server.log} says, then `make up` again:\n{tail}"
     )
 
 

@@ -26,7 +26,7 @@ def how_to_call(module: torch.nn.Module, spec: Spec) -> Call:
     signature = signature_of(module)
     names = top_level(spec.inputs)
     plain = _plain(signature)
-    kinds = {each.kind for each in signature.parameters.values()}
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
     named = [name for name in names if name in plain]
     call = spec.source.call
     if call == "auto":
@@ -77,14 +77,16 @@ def signature_of(module: torch.nn.Module) -> inspect.Signature:
     if schema is None:
         return inspect.signature(module.forward)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Signature([inspect.Parameter(each.name, kind) for each in schema.arguments[1:]])
+    return inspect.Signature(
+        [inspect.Parameter(argument.name, kind) for argument in schema.arguments[1:]]
+    )
 
 
 def _plain(signature: inspect.Signature) -> list[str]:
     return [
         name
-        for name, each in signature.parameters.items()
-        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     ]
 
 

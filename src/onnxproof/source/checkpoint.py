@@ -47,8 +47,8 @@ def load_weights(
 
 def _without_prefix(tensors: dict[str, torch.Tensor], weights: Weights) -> dict[str, torch.Tensor]:
     taken = {
-        key.removeprefix(weights.prefix): each
-        for key, each in tensors.items()
+        key.removeprefix(weights.prefix): tensor
+        for key, tensor in tensors.items()
         if key.startswith(weights.prefix)
     }
     if tensors and not taken:
@@ -104,13 +104,14 @@ def _state_dict_in(found: Any, name: str, key: str | None) -> Tensors:
         found = found[part]
     if fault := _no_state_dict(found):
         inside = [
-            str(each)
-            for each, value in (found.items() if isinstance(found, Mapping) else ())
+            str(inner)
+            for inner, value in (found.items() if isinstance(found, Mapping) else ())
             if isinstance(value, Mapping) and value and not _no_state_dict(value)
         ]
         above = f"{key}." if key else ""
         remedy = (
-            f"name one in source.weights.state_dict: {' or '.join(above + each for each in inside)}"
+            "name one in source.weights.state_dict: "
+            f"{' or '.join(above + inner for inner in inside)}"
             if inside
             else "save module.state_dict() alone"
         )
@@ -143,9 +144,9 @@ def _no_state_dict(found: object) -> str:
 
     if not isinstance(found, dict):
         return type(found).__name__
-    for key, each in found.items():
-        if not isinstance(key, str) or not isinstance(each, torch.Tensor):
-            return f"a dict with {type(each).__name__} under {key!r}"
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            return f"a dict with {type(value).__name__} under {key!r}"
     return ""
 
 
@@ -182,7 +183,7 @@ def _common_prefix(unexpected: list[str], missing: list[str]) -> str:
     """What stands before every missing key in the checkpoint; empty where nothing does."""
     for key in unexpected if missing else ():
         prefix = key.removesuffix(missing[0])
-        if prefix != key and {prefix + each for each in missing} <= set(unexpected):
+        if prefix != key and {prefix + name for name in missing} <= set(unexpected):
             return prefix
     return ""
 

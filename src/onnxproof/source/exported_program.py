@@ -89,8 +89,8 @@ def _look_inside(path: Path, *, trusted: bool) -> None:
     if len(names) != len(set(names)) or any(COMPILED in f"/{name}" for name in names):
         raise SourceError(_would_run(path, "compiled code, or a file twice"))
     for config in configs:
-        for name, each in config.get("config", {}).items():
-            if not str(each.get("path_name")).startswith(PLAIN):
+        for name, entry in config.get("config", {}).items():
+            if not str(entry.get("path_name")).startswith(PLAIN):
                 raise SourceError(_would_run(path, f"the object {name}"))
 
 

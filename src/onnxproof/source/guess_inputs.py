@@ -36,10 +36,10 @@ def wanted_inputs(module: nn.Module) -> list[str]:
     if getattr(getattr(module, "config", None), "is_encoder_decoder", False):
         asked.append(TARGET)
     return [
-        each.name
-        for each in signature_of(module).parameters.values()
-        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-        and (each.default is each.empty or each.name in asked)
+        parameter.name
+        for parameter in signature_of(module).parameters.values()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and (parameter.default is parameter.empty or parameter.name in asked)
     ]
 
 
@@ -55,7 +55,10 @@ def guesses(module: nn.Module) -> Iterator[Guess]:
 
 
 def _lines(name: str, module: nn.Module) -> Iterator[str]:
-    layer = next((each for each in module.modules() if list(each.parameters(recurse=False))), None)
+    layer = next(
+        (submodule for submodule in module.modules() if list(submodule.parameters(recurse=False))),
+        None,
+    )
     kind = _kind(layer) if layer is not None else ""
     vocabulary, image = _first(module, "Embedding"), _first(module, "Conv2d")
     if name.endswith("mask"):
@@ -78,13 +81,13 @@ def _lines(name: str, module: nn.Module) -> Iterator[str]:
 
 def _kind(layer: nn.Module) -> str:
     """The class of PyTorch that the layer is, or extends; of TorchScript, the one it was."""
-    ours = [each.__name__ for each in type(layer).__mro__ if each.__module__.startswith("torch.nn")]
+    ours = [base.__name__ for base in type(layer).__mro__ if base.__module__.startswith("torch.nn")]
     names = [str(getattr(layer, "original_name", "")), *ours]
     return next((name for name in names if name in LAYERS), "")
 
 
 def _first(module: nn.Module, kind: str) -> nn.Module | None:
-    return next((each for each in module.modules() if _kind(each) == kind), None)
+    return next((submodule for submodule in module.modules() if _kind(submodule) == kind), None)
 
 
 def _size(layer: Any) -> int:
@@ -109,11 +112,11 @@ def _of_program(module: nn.Module, names: list[str]) -> Guess | None:
 
     if not isinstance(module, torch.fx.GraphModule):
         return None
-    nodes = [each for each in module.graph.nodes if each.op == "placeholder"]
-    if [each.target for each in nodes] != names:
+    nodes = [node for node in module.graph.nodes if node.op == "placeholder"]
+    if [node.target for node in nodes] != names:
         return None
     dims = _Dims()
-    lines = {name: _line(each, dims) for name, each in zip(names, nodes, strict=True)}
+    lines = {name: _line(node, dims) for name, node in zip(names, nodes, strict=True)}
     known = {name: line for name, line in lines.items() if line}
     return Guess(known, dims.ranges) if known == lines else None
 

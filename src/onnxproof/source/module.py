@@ -35,8 +35,8 @@ class SourceModule:
         import torch
 
         values = {
-            name: torch.from_numpy(feed[name].copy()) if each.is_tensor else feed[name].item()
-            for name, each in self.spec.inputs.items()
+            name: torch.from_numpy(feed[name].copy()) if input_spec.is_tensor else feed[name].item()
+            for name, input_spec in self.spec.inputs.items()
         }
         return ((), values) if self.call == "keyword" else (tuple(values.values()), {})
 

@@ -66,7 +66,7 @@ def read_code(path: Path) -> str | None:
     """All TorchScript code in an archive; None when it is no archive of ``torch.jit.save``."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [each.filename for each in archive.infolist()]
+            names = [entry.filename for entry in archive.infolist()]
             parts = [name for name in names if "/code/" in name and name.endswith(".py")]
             whole = {name.partition("/")[2] for name in names} >= {"constants.pkl", "data.pkl"}
             # With a name twice, two readers of the archive may see two different files.

@@ -86,10 +86,10 @@ def _config(transformers: Any, file: Path, settings: dict[str, Any]) -> Any:
             f"source.kwargs has {', '.join(unknown)}, and {type(config).__name__} has no such "
             "setting"
         )
-    for each in _with_parts(config):
-        if hasattr(each, "use_cache"):
-            each.use_cache = False
-        each.return_dict = True
+    for part in _with_parts(config):
+        if hasattr(part, "use_cache"):
+            part.use_cache = False
+        part.return_dict = True
     return config
 
 
@@ -115,7 +115,11 @@ def _class(transformers: Any, source: Source, config: Any) -> Any:
         return found
     if found is not None:
         raise SourceError(f"transformers.{name} is no class of models; choose another source.class")
-    names = [each for each in dir(transformers) if each.endswith("Model") or "For" in each]
+    names = [
+        attribute
+        for attribute in dir(transformers)
+        if attribute.endswith("Model") or "For" in attribute
+    ]
     close = difflib.get_close_matches(name, names, n=2)
     hint = f"did you mean {' or '.join(close)}?" if close else "such as AutoModel"
     raise SourceError(

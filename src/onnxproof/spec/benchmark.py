@@ -42,7 +42,7 @@ class Elsewhere(Section):
     @property
     def required(self) -> bool:
         """Whether a run without this measurement is a failure."""
-        return any(each.required for each in self.providers)
+        return any(provider.required for provider in self.providers)
 
 
 class ThroughputSpec(Section):
@@ -105,8 +105,8 @@ class BenchmarkSpec(Section):
 
     @model_validator(mode="after")
     def _deployments_differ(self) -> BenchmarkSpec:
-        names = [each.deployment for each in self.elsewhere]
-        if twice := sorted({each for each in names if names.count(each) > 1}):
+        names = [asked.deployment for asked in self.elsewhere]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"benchmark.elsewhere names {twice[0]} twice; give that entry all providers"
             )
@@ -115,4 +115,6 @@ class BenchmarkSpec(Section):
     @property
     def modules(self) -> set[str]:
         """Modules that say where the libraries of plug-ins are, of this machine."""
-        return {each.library.partition(":")[0] for each in self.providers if each.library}
+        return {
+            provider.library.partition(":")[0] for provider in self.providers if provider.library
+        }

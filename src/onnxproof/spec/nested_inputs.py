@@ -38,7 +38,7 @@ def check_names(names: Iterable[str]) -> None:
                 f"input {name!r} is no name; write letters, digits and _, and a dot before the key "
                 "of a dict or the place in a tuple, such as features.image or pair.0"
             )
-        if inside := next((each for each in names if each.startswith(f"{name}.")), None):
+        if inside := next((member for member in names if member.startswith(f"{name}.")), None):
             raise ValueError(
                 f"input {name!r} is a tensor, and {inside!r} makes a group of it; rename one"
             )
@@ -64,7 +64,7 @@ def nest(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
 def _tuples(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    parts = {key: _tuples(each) for key, each in value.items()}
+    parts = {key: _tuples(part) for key, part in value.items()}
     if all(key.isdecimal() for key in parts):
         return tuple(parts[key] for key in sorted(parts, key=int))
     return parts

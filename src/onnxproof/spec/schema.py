@@ -102,10 +102,10 @@ class Export(Section):
         """Modules with code that takes part in the export, besides the model's own."""
         given = [
             reference
-            for each in self.translations.values()
-            for reference in (each.dynamo, each.torchscript)
+            for translation in self.translations.values()
+            for reference in (translation.dynamo, translation.torchscript)
         ]
-        return {each.partition(":")[0] for each in (*given, *self.needs) if each}
+        return {reference.partition(":")[0] for reference in (*given, *self.needs) if reference}
 
 
 class Check(Section):
@@ -199,7 +199,10 @@ class Spec(Section):
     @model_validator(mode="after")
     def _dims_are_declared(self) -> Spec:
         used = {
-            name for each in self.inputs.values() for size in each.shape for name in names_in(size)
+            name
+            for input_spec in self.inputs.values()
+            for size in input_spec.shape
+            for name in names_in(size)
         }
         if missing := sorted(used - set(self.dims)):
             raise ValueError(

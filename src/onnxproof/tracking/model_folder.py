@@ -59,7 +59,7 @@ def build_model_folder(proof: Proof, work: Path, logged: LoggedModel, folder: Pa
     for name in sets_of(proof):
         shutil.copytree(work / name, folder / name, copy_function=os.link)
     shutil.copy(replay.__file__, folder / "replay.py")
-    description.model_size_bytes = sum(each.stat().st_size for each in folder.rglob("*.*"))
+    description.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*.*"))
     description.save(str(folder / MLMODEL_FILE_NAME))
 
 
@@ -86,7 +86,7 @@ def requirements_of(proof: Proof) -> list[str]:
 
 def providers_of(proof: Proof) -> list[str]:
     """Execution providers that were measured, in the spec's order; the CPU where none was."""
-    measured = [each.provider for each in proof.benchmark.latencies if each.provider]
+    measured = [latency.provider for latency in proof.benchmark.latencies if latency.provider]
     return list(dict.fromkeys(measured)) or [CPU]
 
 
@@ -97,10 +97,10 @@ def _schema(tensors: Iterable[TensorRecord]) -> Schema:
     return Schema(
         [
             TensorSpec(
-                np.dtype(each.dtype),
-                tuple(size if isinstance(size, int) else -1 for size in each.shape),
-                each.name,
+                np.dtype(tensor.dtype),
+                tuple(size if isinstance(size, int) else -1 for size in tensor.shape),
+                tensor.name,
             )
-            for each in tensors
+            for tensor in tensors
         ]
     )

@@ -43,7 +43,7 @@ class RestReader:
         """Versions that the filter lets through; their aliases are not told here."""
         asked = {"filter": filter_string, "order_by": order_by, "max_results": max_results}
         found = self._get("model-versions/search", **asked).get("model_versions", [])
-        return [_version(each) for each in found]
+        return [_version(version) for version in found]
 
     def get_model_version(self, name: str, version: str) -> SimpleNamespace:
         """One version, with its tags and aliases."""
@@ -58,7 +58,9 @@ class RestReader:
     def get_registered_model(self, name: str) -> SimpleNamespace:
         """The aliases of a model, and the version that each means."""
         aliases = self._get("registered-models/get", name=name)["registered_model"].get("aliases")
-        return SimpleNamespace(aliases={each["alias"]: each["version"] for each in aliases or ()})
+        return SimpleNamespace(
+            aliases={alias["alias"]: alias["version"] for alias in aliases or ()}
+        )
 
     def get_experiment_by_name(self, name: str) -> SimpleNamespace:
         """The experiment's number."""
@@ -77,7 +79,7 @@ class RestReader:
         answer = self._ask("runs/search", json.dumps(asked).encode())
         if "next_page_token" in answer:
             raise MlflowNeeded("there are more runs")
-        return [_run(each) for each in answer.get("runs", [])]
+        return [_run(run) for run in answer.get("runs", [])]
 
     def _get(self, path: str, **parameters: object) -> dict[str, Any]:
         return self._ask(f"{path}?{urlencode(parameters, doseq=True)}")
@@ -105,4 +107,4 @@ def _run(found: dict[str, Any]) -> SimpleNamespace:
 
 
 def _tags(found: dict[str, Any]) -> dict[str, str]:
-    return {each["key"]: each["value"] for each in found.get("tags", ())}
+    return {tag["key"]: tag["value"] for tag in found.get("tags", ())}

@@ -54,9 +54,9 @@ def _taken(measured: Iterator[tuple[str, float]]) -> dict[str, float]:
 def _measured(proof: Proof) -> Iterator[tuple[str, float]]:
     yield "model_size_bytes", proof.chosen.size_bytes
     yield "nodes", proof.chosen.nodes
-    for each in proof.check.parity:
-        yield f"max_abs_diff/{each.name}", each.max_abs_diff
-        yield f"max_rel_diff/{each.name}", each.max_rel_diff
+    for row in proof.check.parity:
+        yield f"max_abs_diff/{row.name}", row.max_abs_diff
+        yield f"max_rel_diff/{row.name}", row.max_rel_diff
     if (metric := proof.check.metric) is not None and metric.onnx is not None:
         yield f"{metric.name}/pytorch", metric.pytorch
         yield f"{metric.name}/onnx", metric.onnx
@@ -72,23 +72,23 @@ def _measured_elsewhere(measurement: VersionMeasurement) -> Iterator[tuple[str, 
         for output in check.parity:
             yield f"max_abs_diff/{check.provider}/{output.name}", output.max_abs_diff
     version = f"version {measurement.model_uri.rpartition('/')[2]}"
-    for each in measurement.benchmark.latencies:
-        if each.contender == version:
-            yield f"p50_ms/{each.provider}{_place(each)}", each.p50_ms
+    for latency in measurement.benchmark.latencies:
+        if latency.contender == version:
+            yield f"p50_ms/{latency.provider}{_place(latency)}", latency.p50_ms
     for ratio in measurement.benchmark.ratios:
         yield f"ratio_to_champion/{ratio.where}", ratio.ratio
 
 
 def _latencies(proof: Proof) -> Iterator[tuple[str, float]]:
-    for each in proof.benchmark.latencies:
-        place = _place(each)
-        if not each.provider:
-            on = "" if each.device == "cpu" else f"/{each.device}"
-            yield f"p50_ms/PyTorch{on}{place}", each.p50_ms
-        elif each.contender == proof.chosen.label:
-            yield f"p50_ms/{each.provider}{place}", each.p50_ms
-            if eager := proof.benchmark.pytorch_beside(each):
-                yield f"speedup/{each.provider}{place}", eager.p50_ms / each.p50_ms
+    for latency in proof.benchmark.latencies:
+        place = _place(latency)
+        if not latency.provider:
+            on = "" if latency.device == "cpu" else f"/{latency.device}"
+            yield f"p50_ms/PyTorch{on}{place}", latency.p50_ms
+        elif latency.contender == proof.chosen.label:
+            yield f"p50_ms/{latency.provider}{place}", latency.p50_ms
+            if eager := proof.benchmark.pytorch_beside(latency):
+                yield f"speedup/{latency.provider}{place}", eager.p50_ms / latency.p50_ms
 
 
 def _place(latency: Latency) -> str:

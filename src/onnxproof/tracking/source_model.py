@@ -78,7 +78,7 @@ def _of_run(uri: str) -> Pinned:
     with talking(f"look for {uri}") as client:
         run = client.get_run(run_id)
         outputs = run.outputs.model_outputs if run.outputs else []
-        models = [client.get_logged_model(each.model_id) for each in outputs]
+        models = [client.get_logged_model(output.model_id) for output in outputs]
     if found := [model for model in models if model.name == path]:
         pinned = f"models:/{found[-1].model_id}"
         return Pinned(pinned, _digest(pinned))

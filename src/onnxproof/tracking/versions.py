@@ -243,7 +243,7 @@ def _fetch_proof(place: str, model_uri: str, folder: Path) -> Path:
 def _near(client: MlflowClient, name: str) -> str:
     """What the registry has instead."""
     for model in client.search_registered_models(f"name = '{name}'"):
-        versions = sorted(int(each.version) for each in model.latest_versions)
+        versions = sorted(int(version.version) for version in model.latest_versions)
         aliases = [f"@{alias}" for alias in sorted(model.aliases)]
         return f"of {name} it has {', '.join([f'/{versions[-1]}', *aliases])}" if versions else ""
     names = [model.name for model in client.search_registered_models(max_results=20)]

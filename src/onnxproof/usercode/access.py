@@ -129,14 +129,14 @@ def find_local(name: str, roots: Roots) -> ModuleFile | None:
     for root in roots if all(parts) else ():
         base = Path(root).resolve()
         package, file = Path(base, *parts, "__init__.py"), Path(base, *parts).with_suffix(".py")
-        for each, is_package in ((package, True), (file, False)):
-            if each.is_file():
-                if not each.resolve().is_relative_to(base):
+        for path, is_package in ((package, True), (file, False)):
+            if path.is_file():
+                if not path.resolve().is_relative_to(base):
                     raise SourceError(
                         f"module {name} below {root} is a symbolic link that leaves it; "
                         "copy the code there"
                     )
-                return ModuleFile(name, each.resolve(), is_package, local=True)
+                return ModuleFile(name, path.resolve(), is_package, local=True)
         folder = package.parent
         if folder.is_dir() and folder.resolve().is_relative_to(base) and _holds_code(folder):
             return ModuleFile(name, None, is_package=True, local=True)
@@ -175,7 +175,7 @@ def _ask_finders(name: str, path: Iterable[str] | None) -> ModuleSpec | None:
 
 def put_on_path(roots: Roots) -> None:
     """Put the roots first on ``sys.path``."""
-    for root in reversed([str(Path(each).resolve()) for each in roots]):
+    for root in reversed([str(Path(folder).resolve()) for folder in roots]):
         if root in sys.path:
             sys.path.remove(root)
         sys.path.insert(0, root)
@@ -205,9 +205,9 @@ def _attribute(module: object, attribute: str, reference: str) -> Callable[..., 
     for name in attribute.split("."):
         if name.startswith("__") or not hasattr(place, name):
             public = [
-                each
-                for each in dir(place)
-                if not each.startswith("_") and callable(getattr(place, each, None))
+                member
+                for member in dir(place)
+                if not member.startswith("_") and callable(getattr(place, member, None))
             ]
             hint = _near(name, public) or f"it has {_some(public)}"
             raise SourceError(f"{reference}: there is no {name!r} to call; {hint}")
@@ -233,7 +233,10 @@ def _is_from_stdlib(thing: Any) -> bool:
 
 def _not_allowed(name: str, allow: Sequence[str], roots: Roots, *, local_code: bool) -> str:
     top = name.partition(".")[0]
-    known = [*allow, *(each for root in roots if local_code for each in _local_tops(Path(root)))]
+    known = [
+        *allow,
+        *(package for root in roots if local_code for package in _local_tops(Path(root))),
+    ]
     where = f", nor is it below {', '.join(str(root) for root in roots)}" if local_code else ""
     near = _near(top, known)
     return (
@@ -243,20 +246,20 @@ def _not_allowed(name: str, allow: Sequence[str], roots: Roots, *, local_code: b
 
 
 def _no_module(name: str, last: str, folders: Sequence[Path]) -> str:
-    siblings = [each for folder in folders for each in _names(folder, ".py")]
+    siblings = [sibling for folder in folders for sibling in _names(folder, ".py")]
     hint = _near(last, siblings) or "install it, or correct the name"
     return f"there is no module {name}; {hint}"
 
 
 def _local_tops(root: Path) -> list[str]:
-    packages = [each.parent.name for each in root.glob("*/__init__.py")]
+    packages = [path.parent.name for path in root.glob("*/__init__.py")]
     return [*_names(root, ".py"), *packages]
 
 
 def _names(folder: Path, suffix: str = "") -> list[str]:
     if not folder.is_dir():
         return []
-    names = [each.name for each in folder.iterdir() if each.name.endswith(suffix)]
+    names = [path.name for path in folder.iterdir() if path.name.endswith(suffix)]
     return sorted(name.removesuffix(suffix) for name in names if not name.startswith((".", "_")))
 
 

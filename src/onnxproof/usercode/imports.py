@@ -62,7 +62,7 @@ def reached_names(
             continue
         found = reached[name] = _follow(name, roots, allow)
         if found is not None:
-            waiting += [each for other in _imports(found) for each in _with_parents(other)]
+            waiting += [parent for other in _imports(found) for parent in _with_parents(other)]
     return reached
 
 
@@ -125,8 +125,8 @@ def _versions(modules: set[str]) -> dict[str, str]:
     names = "|".join(map(re.escape, sorted(modules)))
     listed = re.compile(rf"^(?:{names})(?:/|\.py,|\.[^/,]*\.(?:so|pyd),|$)", re.MULTILINE)
     found: dict[str, str] = {}
-    for each in metadata.distributions():
-        files = each.read_text("RECORD") or each.read_text("top_level.txt") or ""
+    for distribution in metadata.distributions():
+        files = distribution.read_text("RECORD") or distribution.read_text("top_level.txt") or ""
         if listed.search(files):
-            found.setdefault(each.metadata["Name"], each.version)
+            found.setdefault(distribution.metadata["Name"], distribution.version)
     return found

@@ -44,7 +44,10 @@ def _nearest(trace: str, roots: Sequence[str]) -> tuple[int, str] | None:
     frames += [match.group("file", "line") for match in _TRACED_FRAME.finditer(trace)]
     named = [(*_name_file(file, tuple(roots)), line) for file, line in frames]
     rank = min((rank for rank, _, _ in named), default=None)
-    return next(((each, f"{name}:{line}") for each, name, line in named if each == rank), None)
+    return next(
+        ((file_rank, f"{name}:{line}") for file_rank, name, line in named if file_rank == rank),
+        None,
+    )
 
 
 @functools.cache
@@ -67,6 +70,6 @@ def _name_file(file: str, roots: tuple[str, ...]) -> tuple[int, str]:
 def _package_folders() -> tuple[Path, ...]:
     """Where installed packages lie, and this package, which a checkout has elsewhere."""
     installed = {
-        Path(each) for each in sys.path if each.endswith(("site-packages", "dist-packages"))
+        Path(folder) for folder in sys.path if folder.endswith(("site-packages", "dist-packages"))
     }
     return (Path(__file__).resolve().parents[2], *sorted(installed))

@@ -48,8 +48,8 @@ class Known(NamedTuple):
     def size_bytes(self) -> int:
         """Of its elements."""
         size = self.itemsize
-        for each in self.shape:
-            size *= each
+        for dim in self.shape:
+            size *= dim
         return size
 
 
@@ -78,8 +78,8 @@ class State:
         index = json.loads(self._arrays["index"].tobytes())
         self.norms: list[str] = index["norms"]
         self.tensors = [
-            Known(number, tuple(each.pop("names")), shape=tuple(each.pop("shape")), **each)
-            for number, each in enumerate(index["tensors"])
+            Known(number, tuple(entry.pop("names")), shape=tuple(entry.pop("shape")), **entry)
+            for number, entry in enumerate(index["tensors"])
         ]
         self.by_digest: dict[str, list[Known]] = defaultdict(list)
         self.by_name: dict[str, Known] = {}
@@ -90,7 +90,7 @@ class State:
     @property
     def large(self) -> list[Known]:
         """Those that have a sketch."""
-        return [each for each in self.tensors if each.size_bytes >= LARGE_BYTES]
+        return [tensor for tensor in self.tensors if tensor.size_bytes >= LARGE_BYTES]
 
     def sketch(self, known: Known) -> Sketch:
         """Of a large one."""

@@ -51,7 +51,7 @@ def check_weights(work: Work, candidate: Candidate) -> tuple[Verdict, Ledger]:
     model = onnx.load(work.path(candidate.model.path), load_external_data=False)
     state = State(Path(work.path(FILE)))
     held = list(large_tensors(model))
-    matches = {each.name: _match(each, state, work) for each in held}
+    matches = {tensor.name: _match(tensor, state, work) for tensor in held}
     faults = list(_faults(held, matches, state, work))
     ledger = _ledger(held, matches, state)
     if faults:
@@ -64,10 +64,10 @@ def large_tensors(model: onnx.ModelProto) -> Iterator[Held]:
     import onnx_ir
 
     constants = {
-        id(each.t): node.output[0]
+        id(attribute.t): node.output[0]
         for node in nodes_of(model)
         if node.op_type == "Constant"
-        for each in node.attribute
+        for attribute in node.attribute
     }
     seen: set[str] = set()
     for number, tensor in enumerate(tensors_of(model)):
@@ -135,21 +135,21 @@ def _faults(
     held: Sequence[Held], matches: dict[str, Match | None], state: State, work: Work
 ) -> Iterator[str]:
     taken = {known for match in matches.values() if match for known in match.known}
-    for each in held:
-        match = matches[each.name]
-        same = [known for known in _namesakes(each, state) if _could_be(each, known)]
+    for tensor in held:
+        match = matches[tensor.name]
+        same = [known for known in _namesakes(tensor, state) if _could_be(tensor, known)]
         if same and not (match and set(same) & set(match.known)):
             if match:
-                yield f"{each.name!r} holds the module's {match.known[0].names[0]}"
+                yield f"{tensor.name!r} holds the module's {match.known[0].names[0]}"
             else:
-                yield from _difference(each, same[0], state, work, least=0.0)
+                yield from _difference(tensor, same[0], state, work, least=0.0)
         elif match is None:
             for known in state.large:
-                if known not in taken and _could_be(each, known):
-                    yield from _difference(each, known, state, work, least=ALIKE)
-            array = _floats(each, bytes_of(each, work))
-            if array is not None and (fold := state.misfold(array, each.dtype, ALIKE)):
-                yield f"{each.name!r} differs from the module's {fold}"
+                if known not in taken and _could_be(tensor, known):
+                    yield from _difference(tensor, known, state, work, least=ALIKE)
+            array = _floats(tensor, bytes_of(tensor, work))
+            if array is not None and (fold := state.misfold(array, tensor.dtype, ALIKE)):
+                yield f"{tensor.name!r} differs from the module's {fold}"
 
 
 def _could_be(held: Held, known: Known) -> bool:
@@ -183,32 +183,32 @@ def _difference(
 
 
 def _ledger(held: Sequence[Held], matches: dict[str, Match | None], state: State) -> Ledger:
-    total = sum(each.size_bytes for each in held)
+    total = sum(tensor.size_bytes for tensor in held)
     by_kind: dict[str, int] = {}
     left = []
-    for each in held:
-        if match := matches[each.name]:
-            by_kind[match.kind] = by_kind.get(match.kind, 0) + each.size_bytes
+    for tensor in held:
+        if match := matches[tensor.name]:
+            by_kind[match.kind] = by_kind.get(match.kind, 0) + tensor.size_bytes
         else:
-            left.append(each)
-    left.sort(key=lambda each: -each.size_bytes)
+            left.append(tensor)
+    left.sort(key=lambda tensor: -tensor.size_bytes)
     taken = {known for match in matches.values() if match for known in match.known}
-    missing = [each.names[0] for each in state.large if each not in taken]
+    missing = [known.names[0] for known in state.large if known not in taken]
     return Ledger(
         size_bytes=total,
         tensors=len(held),
         matched=dict(sorted(by_kind.items(), key=lambda item: -item[1])),
         unmatched=tuple(
             LedgerEntry(
-                name=each.name,
-                dtype=each.dtype,
-                shape=each.shape,
-                size_bytes=each.size_bytes,
-                share=each.size_bytes / total,
+                name=tensor.name,
+                dtype=tensor.dtype,
+                shape=tensor.shape,
+                size_bytes=tensor.size_bytes,
+                share=tensor.size_bytes / total,
             )
-            for each in left[:LISTED]
+            for tensor in left[:LISTED]
         ),
-        unmatched_bytes=sum(each.size_bytes for each in left),
+        unmatched_bytes=sum(tensor.size_bytes for tensor in left),
         missing=tuple(missing[:LISTED]),
     )
 
@@ -224,7 +224,7 @@ def _told(ledger: Ledger, state: State) -> str:
     told = f"{_share(ledger.share)} of {held} are the module's own{kinds}"
     if not ledger.unmatched:
         return told
-    named = [f"{each.name} {in_bytes(each.size_bytes)}" for each in ledger.unmatched[:TOLD]]
+    named = [f"{entry.name} {in_bytes(entry.size_bytes)}" for entry in ledger.unmatched[:TOLD]]
     more = ["..."] if ledger.unmatched[TOLD:] else []
     return f"{told}; not matched: {', '.join(named + more)}"
 

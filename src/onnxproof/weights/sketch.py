@@ -49,7 +49,7 @@ def sketch(data: Any, itemsize: int, shape: Sequence[int]) -> Sketch:
 
 def in_rows(shape: Sequence[int]) -> bool:
     """Whether a tensor of this shape has rows, and is not taken in blocks."""
-    sizes = [each for each in shape if each != 1]
+    sizes = [size for size in shape if size != 1]
     least = MIN_MATRIX_WIDTH if len(sizes) == 2 else MIN_WIDTH
     return len(sizes) > 1 and prod(sizes[1:]) >= least
 
@@ -58,7 +58,7 @@ def matrix_of(shape: Sequence[int]) -> tuple[int, int]:
     """Rows and elements of each: the first axis and the others; of a stack of matrices, theirs."""
     if not in_rows(shape):
         return -(-prod(shape) // BLOCK), BLOCK
-    sizes = [each for each in shape if each != 1]
+    sizes = [size for size in shape if size != 1]
     if len(sizes) == 3 and sizes[-1] >= MIN_WIDTH:
         return sizes[0] * sizes[1], sizes[2]
     return sizes[0], prod(sizes[1:])

@@ -61,7 +61,7 @@ def test_the_flow_version_is_on_run_version_and_in_the_file(
     version = client.get_model_version("toy", "1")
     assert version.run_id is not None
     graph = onnx.load(outcome["onnx_path"])
-    stamped = {each.key: each.value for each in graph.metadata_props}
+    stamped = {prop.key: prop.value for prop in graph.metadata_props}
     assert {
         version.tags["onnxproof.flow_version"],
         client.get_run(version.run_id).data.tags["onnxproof.flow_version"],
@@ -108,9 +108,11 @@ def test_operators_are_listed_as_lines_or_json_and_with_values_that_are_set(
     strategies = ["--set", "export.strategies=[script,trace]"]
     listed = onnxproof("operators", "tests.helpers.models:linear", "--input", "x=float32[batch, 4]",
                        *strategies, "--json")  # fmt: skip
-    reports = [OperatorReport.model_validate(each) for each in json.loads(listed.stdout)]
-    assert [each.strategy for each in reports] == ["script", "trace"]
-    assert [each.operators[0].name for each in reports] == ["aten::linear", "aten::linear"]
+    reports = [
+        OperatorReport.model_validate(distribution) for distribution in json.loads(listed.stdout)
+    ]
+    assert [report.strategy for report in reports] == ["script", "trace"]
+    assert [report.operators[0].name for report in reports] == ["aten::linear", "aten::linear"]
     assert onnxproof("operators", write_spec(), "--set", "export.opsets=18").code == 2
 
 
@@ -196,7 +198,7 @@ def test_a_signal_ends_the_program_and_its_children_within_two_seconds(
     children = wait_for_stage(program, registry)
     program.send_signal(getattr(signal, name))
     _, alive = psutil.wait_procs(children, timeout=2)
-    assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
+    assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
     _, told = program.communicate(timeout=10)
     if name == "SIGKILL":
         assert program.returncode == -signal.SIGKILL

@@ -46,8 +46,8 @@ def test_a_file_is_timed_beside_another(onnxproof: Program, tmp_path: Path) -> N
     (ratio,) = result.ratios
     assert (ratio.contender, ratio.over, ratio.sittings) == ("slow.onnx", "fast.onnx", 6)
     assert ratio.low > 1
-    assert [each.fused for each in result.profiles] == [{}, {}]
-    assert {each.callers for each in result.throughput} >= {1, 2}
+    assert [profile.fused for profile in result.profiles] == [{}, {}]
+    assert {load.callers for load in result.throughput} >= {1, 2}
 
 
 def test_a_registered_version_is_timed_as_its_spec_says(

@@ -51,9 +51,9 @@ def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
     assert (ratio.contender, ratio.over, ratio.where) == ("long", "short", "CPUExecutionProvider")
     assert ratio.low > 1.05
     assert ratio.sittings == found.sittings == FEWEST_SITTINGS
-    assert [each.contender for each in found.result.latencies] == ["long", "short"]
-    assert {each.samples for each in found.result.latencies} == {34}
-    assert {len(each) for each in found.samples_ms.values()} == {34}
+    assert [latency.contender for latency in found.result.latencies] == ["long", "short"]
+    assert {latency.samples for latency in found.result.latencies} == {34}
+    assert {len(sample) for sample in found.samples_ms.values()} == {34}
 
 
 def test_modules_are_told_as_far_as_a_file_names_them(work: Work) -> None:
@@ -63,7 +63,7 @@ def test_modules_are_told_as_far_as_a_file_names_them(work: Work) -> None:
     onnx.save(model, path)
     request = DuelRequest(Course.of(spec_at(1, 6)), work, {"named": path}, profiled=True)
     (profile,) = fight(request).result.profiles
-    assert [each.module for each in profile.modules] == ["body.0"]
+    assert [module.module for module in profile.modules] == ["body.0"]
 
 
 def test_one_alone_is_timed_for_gates_of_its_own(work: Work) -> None:

@@ -55,13 +55,13 @@ def profiled(path: Path, work: Work, modules: dict[str, str] | None = None) -> P
 
 def test_kernels_are_summed_by_operator_as_onnx_runtime_runs_them(work: Work) -> None:
     found = profiled(layers(work), work)
-    counts = {each.operator: each.calls for each in found.operators}
+    counts = {operator.operator: operator.calls for operator in found.operators}
     assert sum(counts.values()) < 5  # something was fused
     assert counts["Erf"] == 1
-    assert sum(each.share for each in found.operators) == pytest.approx(1)
-    shares = [each.share for each in found.operators]
+    assert sum(operator.share for operator in found.operators) == pytest.approx(1)
+    shares = [operator.share for operator in found.operators]
     assert shares == sorted(shares, reverse=True)
-    assert {each.provider for each in found.operators} == {"CPUExecutionProvider"}
+    assert {operator.provider for operator in found.operators} == {"CPUExecutionProvider"}
     assert found.kernels_ms > 0
     assert found.modules == ()
 
@@ -69,7 +69,7 @@ def test_kernels_are_summed_by_operator_as_onnx_runtime_runs_them(work: Work) ->
 def test_what_the_runtime_put_in_is_counted(work: Work) -> None:
     found = profiled(layers(work), work)
     assert found.fused
-    assert set(found.fused) <= {each.operator for each in found.operators}
+    assert set(found.fused) <= {operator.operator for operator in found.operators}
     assert not set(found.fused) & {"MatMul", "Add", "Relu", "Erf"}
 
 
@@ -88,13 +88,13 @@ def test_time_is_told_by_module_and_what_lies_between_belongs_to_whom_it_hands_o
     work: Work,
 ) -> None:
     modules = {"r": "body.0", "y": "head"}
-    found = {each.module: each for each in profiled(layers(work), work, modules).modules}
+    found = {module.module: module for module in profiled(layers(work), work, modules).modules}
     assert set(found) == {"body.0", "head"}  # Erf, of which nobody noted anything, is the head's
-    assert sum(each.share for each in found.values()) == pytest.approx(1)
+    assert sum(module.share for module in found.values()) == pytest.approx(1)
 
 
 def test_what_nobody_takes_and_nobody_noted_is_the_runtimes(work: Work) -> None:
-    found = {each.module for each in profiled(layers(work), work, {"r": "body.0"}).modules}
+    found = {module.module for module in profiled(layers(work), work, {"r": "body.0"}).modules}
     assert found == {"body.0", RUNTIME}
 
 
@@ -102,9 +102,9 @@ def test_convolutions_that_hand_on_blocks_keep_their_modules(work: Work) -> None
     text = TWO_CONVS.replace("FIRST", ones(432)).replace("SECOND", ones(2304))
     path = Path(work.path(save(text, work, "script").model.path))
     found = profiled(path, work, {"r": "first", "y": "second"})
-    blocked = sum(each.calls for each in found.operators if each.operator == "Conv")
+    blocked = sum(operator.calls for operator in found.operators if operator.operator == "Conv")
     assert blocked == 2  # both with their Relu
-    assert {each.module for each in found.modules} == {"first", "second"}
+    assert {module.module for module in found.modules} == {"first", "second"}
 
 
 def test_a_large_model_is_summed_by_operator_alone(

@@ -70,10 +70,12 @@ def test_pytorch_has_as_many_threads_as_the_spec_says_and_no_longer(tmp_path: Pa
 def test_weights_that_move_are_elsewhere_and_the_same(tmp_path: Path) -> None:
     with on_cpu(spec_of(), work_in(tmp_path)) as found:
         module = found._source.module
-        before = {name: each.data_ptr() for name, each in module.named_parameters()}
+        before = {name: parameter.data_ptr() for name, parameter in module.named_parameters()}
         call = prepared(found, FEED)
         expected = result_of(call)
         found.move_weights()
         assert before
-        assert all(each.data_ptr() != before[name] for name, each in module.named_parameters())
+        assert all(
+            parameter.data_ptr() != before[name] for name, parameter in module.named_parameters()
+        )
         assert torch.equal(result_of(call), expected)

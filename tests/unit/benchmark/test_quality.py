@@ -34,7 +34,7 @@ def found(
     looked = Looked(inputs_bytes=4000, cpu_seconds=cpu_share, wall_seconds=1)
     sittings = [samples_ms[start::4] for start in range(4)]
     looked.unsettled["dynamo", latency.where] = unsettled
-    return {each.rule: each for each in suspicions(latency, sittings, looked)}
+    return {suspicion.rule: suspicion for suspicion in suspicions(latency, sittings, looked)}
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_less_precision_that_is_slower_is_suspect(
     other = Ratio(
         contender="full", over="half", ratio=1 / 1.2, low=1 / high, high=1 / low, rounds=9
     )
-    for each in (ratio, other):
-        told = list(slower_in_less_precision([each], models))
+    for comparison in (ratio, other):
+        told = list(slower_in_less_precision([comparison], models))
         assert [one.contender for one in told] == ([suspect] if suspect else [])
     if suspect:
         assert told[0].rule == "float16 slower than float32"
@@ -129,7 +129,7 @@ def test_a_call_that_is_over_before_its_products_are_computed_is_suspect(
         flops=flops,
     )
     told = list(faster_than_arithmetic([fast], [looked], fast.dims))
-    assert [each.rule for each in told] == ["faster than arithmetic"] * suspect
+    assert [suspicion.rule for suspicion in told] == ["faster than arithmetic"] * suspect
     assert not list(faster_than_arithmetic([fast], [looked], {"batch": 99}))  # no profile there
     if told:
         assert told[0].reason == "1e+11 multiplications and additions in 4 ms"

@@ -33,7 +33,7 @@ def test_of_equals_one_is_called_slower_in_one_case_of_two_hundred() -> None:
     found = [
         ratio_over_sittings([sittings(2 * seed)], [sittings(2 * seed + 1)]) for seed in range(cases)
     ]
-    assert sum(each.low > 1 for each in found) <= 0.015 * cases
+    assert sum(ratio.low > 1 for ratio in found) <= 0.015 * cases
 
 
 def test_a_ratio_over_places_is_the_geometric_mean() -> None:
@@ -52,7 +52,7 @@ def test_all_are_compared_with_the_one_of_the_lowest_latency_nearest_first() -> 
         for name, base in (("a", 3.0), ("b", 1.0), ("c", 2.0))
     }
     found = compare(samples)
-    assert [(each.contender, each.over, each.rounds, each.sittings) for each in found] == [
+    assert [(ratio.contender, ratio.over, ratio.rounds, ratio.sittings) for ratio in found] == [
         ("c", "b", 6, 2),
         ("a", "b", 6, 2),
     ]
@@ -64,7 +64,10 @@ def test_one_that_left_before_the_machine_slowed_down_is_not_the_fastest_for_tha
         "a": [[[1.0] * 10] * 3 + [[5.0] * 10] * 4],
         "b": [[[1.2] * 10] * 3 + [[6.0] * 10] * 4],
     }
-    assert [(each.contender, each.over) for each in compare(samples)] == [("left", "a"), ("b", "a")]
+    assert [(ratio.contender, ratio.over) for ratio in compare(samples)] == [
+        ("left", "a"),
+        ("b", "a"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ def calls_of(turns: list[int], count: int) -> list[Callable[[], object]]:
 def test_all_contenders_are_called_once_a_round_in_an_order_that_changes() -> None:
     turns: list[int] = []
     samples = take_samples(calls_of(turns, 3), seed=0, seconds=9, rounds=20)
-    assert [len(each) for each in samples] == [20, 20, 20]
+    assert [len(sample) for sample in samples] == [20, 20, 20]
     rounds = np.array(turns).reshape(20, 3)
-    assert {tuple(sorted(each)) for each in rounds.tolist()} == {(0, 1, 2)}
-    assert len({tuple(each) for each in rounds.tolist()}) > 3
+    assert {tuple(sorted(order)) for order in rounds.tolist()} == {(0, 1, 2)}
+    assert len({tuple(order) for order in rounds.tolist()}) > 3
 
 
 def test_the_order_of_turns_is_that_of_the_seed() -> None:
@@ -45,7 +45,7 @@ def test_a_sample_belongs_to_the_contender_that_took_it(monkeypatch: pytest.Monk
 
 def test_a_budget_that_is_used_up_leaves_two_whole_rounds() -> None:
     samples = take_samples(calls_of([], 3), seed=0, seconds=1e-9)
-    assert [len(each) for each in samples] == [2, 2, 2]
+    assert [len(sample) for sample in samples] == [2, 2, 2]
 
 
 def test_a_loop_has_as_many_calls_as_asked_or_as_fit_and_one_at_least() -> None:

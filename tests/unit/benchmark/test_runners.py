@@ -45,17 +45,19 @@ def test_a_start_is_told_for_everything_that_was_timed(work: Work) -> None:
     eager, graph = result.startups
     assert (eager.contender, eager.where, eager.open_ms) == ("pytorch eager", "PyTorch", None)
     assert (graph.contender, graph.where) == ("trace", "CPUExecutionProvider")
-    for each in (eager, graph):
-        assert each.first_run_ms > 0
-        assert each.new_shape_ms is not None  # batch=3 is timed, another size is run once
-        assert each.new_shape_ms > 0
+    for startup in (eager, graph):
+        assert startup.first_run_ms > 0
+        assert startup.new_shape_ms is not None  # batch=3 is timed, another size is run once
+        assert startup.new_shape_ms > 0
     assert graph.open_ms is not None
     assert graph.open_ms > 0
 
 
 def test_a_model_of_one_shape_has_no_run_at_another(work: Work) -> None:
     spec = asked().model_copy(update={"dims": {"batch": Dim(min=3, max=3)}})
-    assert [each.new_shape_ms for each in measured(spec, work, save(AFFINE, work)).startups] == [
+    assert [
+        startup.new_shape_ms for startup in measured(spec, work, save(AFFINE, work)).startups
+    ] == [
         None,
         None,
     ]
@@ -93,7 +95,7 @@ def test_what_three_sittings_show_to_be_far_slower_leaves(work: Work) -> None:
     slow = save(SLOW, work, "script")
     spec = spec_of(dims={"batch": {"max": 512}}, benchmark={"samples": 100, "at": [{"batch": 512}]})
     result = measured(spec, work, save(AFFINE, work), slow)
-    counts = {each.contender: each.samples for each in result.latencies}
+    counts = {latency.contender: latency.samples for latency in result.latencies}
     assert (counts["pytorch eager"], counts["trace"]) == (34, 34)
     assert 18 <= counts["script"] < 34
     (ratio,) = result.ratios
@@ -105,10 +107,10 @@ def test_what_three_sittings_show_to_be_far_slower_leaves(work: Work) -> None:
 def test_torch_compile_takes_part_where_it_is_asked_for(work: Work) -> None:
     result = measured(asked(torch_compile=True), work, save(AFFINE, work))
     names = ["pytorch eager", "torch.compile", "trace"]
-    assert [each.contender for each in result.latencies] == names
-    startup = next(each for each in result.startups if each.contender == "torch.compile")
+    assert [latency.contender for latency in result.latencies] == names
+    startup = next(start for start in result.startups if start.contender == "torch.compile")
     assert startup.first_run_ms > 10 * result.startups[0].first_run_ms  # it compiles
-    assert [each.contender for each in result.speedups] == ["pytorch eager"]
+    assert [speedup.contender for speedup in result.speedups] == ["pytorch eager"]
 
 
 def test_torch_compile_that_fails_takes_no_part_and_says_why(
@@ -119,7 +121,7 @@ def test_torch_compile_that_fails_takes_no_part_and_says_why(
 
     monkeypatch.setattr("torch.compile", lambda _: no_compiler)
     result = measured(asked(torch_compile=True), work, save(AFFINE, work))
-    assert [each.contender for each in result.latencies] == ["pytorch eager", "trace"]
+    assert [latency.contender for latency in result.latencies] == ["pytorch eager", "trace"]
     (skipped,) = result.skipped
     assert (skipped.name, skipped.outcome) == ("torch.compile", "skipped")
     assert skipped.reason == "InvalidCxxCompiler: No working C++ compiler found"

@@ -46,7 +46,9 @@ def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
 def test_every_contender_is_timed_at_every_point_with_as_many_samples(work: Work) -> None:
     plain, simplified = save(AFFINE, work), save(AFFINE, work, "trace", "onnxsim")
     result = measured(asked(at=[{"batch": 1}, {}]), work, plain, simplified)
-    assert [(each.contender, each.provider, each.dims) for each in result.latencies] == [
+    assert [
+        (latency.contender, latency.provider, latency.dims) for latency in result.latencies
+    ] == [
         (contender, provider, {"batch": size})
         for size in (1, 3)
         for contender, provider in (
@@ -55,14 +57,14 @@ def test_every_contender_is_timed_at_every_point_with_as_many_samples(work: Work
             ("trace+onnxsim", "CPUExecutionProvider"),
         )
     ]
-    assert {(each.samples, each.threads) for each in result.latencies} == {(6, 1)}
+    assert {(latency.samples, latency.threads) for latency in result.latencies} == {(6, 1)}
     assert result.skipped == ()
 
 
 def test_a_latency_is_positive_and_its_numbers_are_in_order(work: Work) -> None:
-    for each in measured(asked(), work, save(AFFINE, work)).latencies:
-        assert 0 < each.min_ms <= each.p50_ms
-        assert each.min_ms <= each.mean_ms
+    for latency in measured(asked(), work, save(AFFINE, work)).latencies:
+        assert 0 < latency.min_ms <= latency.p50_ms
+        assert latency.min_ms <= latency.mean_ms
 
 
 def test_a_required_provider_that_is_not_here_is_an_error(work: Work) -> None:
@@ -76,7 +78,7 @@ def test_a_provider_that_is_not_required_is_skipped_with_the_reason(work: Work) 
     (skipped,) = result.skipped
     assert (skipped.name, skipped.outcome) == ("NoSuchExecutionProvider", "skipped")
     assert skipped.reason.startswith("asked for NoSuchExecutionProvider, this ONNX Runtime")
-    assert [each.provider for each in result.latencies] == ["", "CPUExecutionProvider"]
+    assert [latency.provider for latency in result.latencies] == ["", "CPUExecutionProvider"]
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -91,7 +93,7 @@ def test_a_provider_that_opens_one_candidate_alone_times_none(
             measured(spec, work, good, bad)
         return
     result = measured(spec, work, good, bad)
-    assert [each.contender for each in result.latencies] == ["pytorch eager"]
+    assert [latency.contender for latency in result.latencies] == ["pytorch eager"]
     assert "INVALID_PROTOBUF" in result.skipped[0].reason
 
 
@@ -141,10 +143,10 @@ def test_every_sample_is_kept_beside_its_summary(work: Work) -> None:
     assert {row["sitting"] for row in rows} == set(range(6))
     loops = [row for row in rows if row["part"] == "loop"]
     assert len(rows) == len(loops) + len(result.latencies) * 12
-    assert len(loops) == sum(each.samples for each in result.latencies)
-    for each in result.latencies:
-        mine = [row["milliseconds"] for row in loops if row["contender"] == each.contender]
-        assert statistics.median(mine) == each.p50_ms
+    assert len(loops) == sum(latency.samples for latency in result.latencies)
+    for latency in result.latencies:
+        mine = [row["milliseconds"] for row in loops if row["contender"] == latency.contender]
+        assert statistics.median(mine) == latency.p50_ms
         assert {row["dims"] for row in rows} == {"batch=3"}
 
 

@@ -33,7 +33,7 @@ def a_gpu_that_says(bits: str, machine: Path) -> None:
 
 
 def reasons(before: Throttling) -> list[str]:
-    return [each.reason for each in throttled(before, Throttling.now())]
+    return [suspicion.reason for suspicion in throttled(before, Throttling.now())]
 
 
 def test_a_machine_that_tells_nothing_is_not_suspect(machine: Path) -> None:

@@ -32,11 +32,11 @@ def calling(call: Callable[[], object]) -> Contender:
 def test_sizes_come_first_with_one_caller_then_callers_at_the_first_point() -> None:
     course = course_of(sizes=[1, 4], callers=[2])
     found = list(throughput(course, lambda: [calling(lambda: None)]))
-    loads = [(each.dims["batch"], each.callers) for each in found]
+    loads = [(load.dims["batch"], load.callers) for load in found]
     assert loads == [(1, 1), (4, 1), (course.points[0]["batch"], 2)]
-    for each in found:
-        assert each.calls > 0
-        assert each.items_per_second == pytest.approx(each.calls_per_second * each.dims["batch"])
+    for load in found:
+        assert load.calls > 0
+        assert load.items_per_second == pytest.approx(load.calls_per_second * load.dims["batch"])
 
 
 def test_without_being_asked_nothing_is_opened() -> None:
@@ -63,7 +63,7 @@ def test_callers_call_at_the_same_time() -> None:
 
 def test_sleeping_callers_do_twice_the_calls_of_one() -> None:
     contender, course = calling(lambda: time.sleep(0.002)), course_of(callers=[2])
-    one, two = (measure(contender, course, {"batch": 1}, each, 0.2) for each in (1, 2))
+    one, two = (measure(contender, course, {"batch": 1}, callers, 0.2) for callers in (1, 2))
     assert 1.4 < two.calls_per_second / one.calls_per_second < 2.6
 
 

@@ -44,7 +44,7 @@ def checked(text: str, work: Work, largest: float) -> CheckResult:
 def test_what_overflows_on_a_gpu_alone_is_refused(work: Work) -> None:
     found = checked(SQUARED, work, largest=300)
     *others, last = found.verdicts
-    assert [each.outcome for each in others] == ["passed"] * len(others)
+    assert [other.outcome for other in others] == ["passed"] * len(others)
     assert (last.name, last.outcome) == ("parity_float16", "failed")
     assert last.reason.startswith("computed node by node in float16, as a GPU may, and not in ")
     assert "output 'y' differs by inf" in last.reason

@@ -59,16 +59,16 @@ def test_a_graph_that_is_wrong_until_it_is_optimized_is_refused_too(
 
 def test_without_rewrites_one_sample_a_shape_is_held_to_the_tolerance_of_all(work: Work) -> None:
     path = Path(work.path(save(AFFINE, work).model.path))
-    small, large = (np.full((1, 4), each, np.float32) for each in (1, 1000))
+    small, large = (np.full((1, 4), value, np.float32) for value in (1, 1000))
     bias = np.array([1, 2, 3, 4], np.float32)
-    sets = [({"x": each}, {"y": each + bias}) for each in (small, large)]
+    sets = [({"x": array}, {"y": array + bias}) for array in (small, large)]
     reference = save_reference(work, *sets).reference
     (first, second), names = reference.points, ("test_data_set_0", "test_data_set_1")
     assert (first.sets, second.sets) == (names[:1], names[1:])
     reference = reference.model_copy(update={"points": (first.model_copy(update={"sets": names}),)})
     rows = [
-        check_parity(spec_of(), work, open_session(path), reference, optimized=each)[1][0]
-        for each in (True, False)
+        check_parity(spec_of(), work, open_session(path), reference, optimized=optimized)[1][0]
+        for optimized in (True, False)
     ]
     assert [row.samples for row in rows] == [2, 1]
     assert rows[0].atol == rows[1].atol

@@ -62,7 +62,7 @@ def test_a_graph_is_proven_on_a_plug_in_too_and_its_nodes_are_told(work: Work) -
     (found,) = check.providers
     assert (found.provider, found.precision) == (NAME, "bfloat16")
     assert found.verdict.outcome == "passed"
-    assert [each.basis for each in found.parity] == ["rounding"]
+    assert [row.basis for row in found.parity] == ["rounding"]
     assert found.placement is not None
     assert list(found.placement.nodes) == [NAME]
 
@@ -74,7 +74,7 @@ def test_a_provider_is_held_to_float32_where_it_was_told_to_compute_in_it(work: 
     assert loaded.reference.rounding == ()
     (found,) = check_providers(spec, work, loaded, candidate, ())
     assert (found.precision, found.verdict.outcome) == ("float32", "passed")
-    assert [each.basis for each in found.parity] == ["noise"]
+    assert [row.basis for row in found.parity] == ["noise"]
 
 
 @pytest.mark.usefixtures("_a_device")
@@ -85,7 +85,7 @@ def test_a_graph_that_is_right_on_the_cpu_alone_is_refused(work: Work) -> None:
     spec = spec_on({**OPENVINO, "tolerance": tight}, **source, **image)
     loaded, candidate = made(spec, work)
     check = check_in_child(CheckRequest(spec, work, loaded, candidate))
-    assert [each.outcome for each in check.verdicts] == ["passed"] * len(check.verdicts)
+    assert [verdict.outcome for verdict in check.verdicts] == ["passed"] * len(check.verdicts)
     assert not check.proven
     assert check.reason.startswith(f"parity on {NAME}: output ")
     assert "as the spec asks" in check.reason
@@ -114,8 +114,8 @@ def test_a_plug_in_is_timed_beside_the_cpu(work: Work) -> None:
     spec = spec_on({"name": "CPUExecutionProvider"}, OPENVINO)
     _, candidate = made(spec, work)
     result = measure_in_child(BenchmarkRequest(spec, work, (candidate,)))
-    assert [each.provider for each in result.latencies] == ["", "CPUExecutionProvider", NAME]
-    assert {each.binding for each in result.latencies} == {"host"}
+    assert [latency.provider for latency in result.latencies] == ["", "CPUExecutionProvider", NAME]
+    assert {latency.binding for latency in result.latencies} == {"host"}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def found(settings: Settings, name: str) -> Finding:
-    return next(each for each in examine(settings) if each.name == name)
+    return next(finding for finding in examine(settings) if finding.name == name)
 
 
 def without(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
@@ -38,8 +38,8 @@ def without(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
 
 def test_this_machine_works(settings: Settings) -> None:
     findings = examine(settings)
-    assert [each for each in findings if each.outcome == "bad"] == []
-    assert [each.name for each in findings] == [
+    assert [finding for finding in findings if finding.outcome == "bad"] == []
+    assert [finding.name for finding in findings] == [
         "machine", "onnxproof", *NEEDED, "runtime", "providers", "fastapi", "servers", "home",
         "catalog", "allowed",
     ]  # fmt: skip

@@ -88,10 +88,10 @@ def test_each_operator_has_its_onnx_nodes_lines_and_modules(
     report = read_report(work, candidate.label)
     assert report is not None
     assert (report.strategy, report.opset, report.fault) == (strategy, candidate.opset, "")
-    by_name = {each.name: each for each in report.operators}
+    by_name = {operator.name: operator for operator in report.operators}
     relu, linear = by_name["aten::relu"], by_name["aten::linear"]
     assert (relu.count, relu.onnx) == (2, {"Relu": 2})
-    places = [(each.module, each.line) for each in relu.places]
+    places = [(place.module, place.line) for place in relu.places]
     assert places == [("layers.0", "some_net.py:10"), ("layers.1", "some_net.py:10")]
     assert (linear.count, linear.onnx) == (2, {"Gemm": 2})
     line = "torch/nn/modules/linear.py" if strategy == "script" else "some_net.py:10"
@@ -121,7 +121,7 @@ def test_a_list_of_operators_goes_on_where_a_strategy_fails(code: Path) -> None:
     dynamo, trace = list_operators(spec, [str(code)], [], ["dynamo", "trace"])
     assert (dynamo.opset, dynamo.operators) == (None, ())
     assert "dynamo builds opset 18" in dynamo.fault
-    assert [each.count for each in trace.untranslated] == [2, 1]
+    assert [operator.count for operator in trace.untranslated] == [2, 1]
     assert "2 operators do not translate" in trace.fault
 
 

@@ -99,11 +99,11 @@ def climbed(work: Work, factory: str, **sections: Any) -> Ladder:
 
 
 def reasons(ladder: Ladder) -> dict[str, str]:
-    return {each.label: each.reason for each in ladder.attempts}
+    return {attempt.label: attempt.reason for attempt in ladder.attempts}
 
 
 def shape_of(value: onnx.ValueInfoProto) -> list[str | int]:
-    return [each.dim_param or each.dim_value for each in value.type.tensor_type.shape.dim]
+    return [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
 
 
 @pytest.mark.parametrize(("factory", "sections"), [("linear", {}), ("tokens", TOKENS)])
@@ -111,7 +111,9 @@ def test_what_dynamo_gives_is_proven_from_end_to_end(
     work: Work, factory: str, sections: dict[str, Any]
 ) -> None:
     ladder = climbed(work, factory, export={"strategies": ["dynamo"]}, **sections)
-    assert [each.label for each in ladder.attempts if each.check and each.check.proven][:2] == [
+    assert [attempt.label for attempt in ladder.attempts if attempt.check and attempt.check.proven][
+        :2
+    ] == [
         "dynamo",
         "dynamo+onnxsim",
     ]
@@ -120,7 +122,7 @@ def test_what_dynamo_gives_is_proven_from_end_to_end(
     assert ladder.check is not None
     assert ladder.check.proven
     assert ladder.benchmark is not None
-    timed = [each.contender for each in ladder.benchmark.latencies]
+    timed = [latency.contender for latency in ladder.benchmark.latencies]
     assert timed[:2] == ["pytorch eager", "dynamo"]
     assert ladder.chosen.label in timed
 
@@ -134,13 +136,13 @@ def test_a_graph_has_the_names_the_opset_and_the_stamp_that_were_chosen(
     candidate = stages.export(strategy)
     model = stages.model(candidate)
     assert (candidate.label, candidate.opset) == (strategy, 18)
-    assert [each.version for each in model.opset_import if not each.domain] == [18]
+    assert [opset.version for opset in model.opset_import if not opset.domain] == [18]
     assert candidate.ir_version == model.ir_version <= 9
-    assert [each.name for each in model.graph.input] == ["x"]
-    assert [each.name for each in model.graph.output] == ["scores"]
+    assert [graph_input.name for graph_input in model.graph.input] == ["x"]
+    assert [graph_output.name for graph_output in model.graph.output] == ["scores"]
     assert shape_of(model.graph.input[0]) == ["batch", 4]
     assert shape_of(model.graph.output[0]) == ["batch", 3]
-    stamp = {each.key: each.value for each in model.metadata_props}
+    stamp = {prop.key: prop.value for prop in model.metadata_props}
     assert stamp["onnxproof.flow_version"] == "0.1.0+gtest"
 
 
@@ -207,7 +209,7 @@ def test_a_python_number_that_dynamo_bakes_in_is_missed_by_its_own_name(work: Wo
     )
     stages = Here(spec, work)
     candidate = stages.export("dynamo")
-    assert [each.name for each in stages.model(candidate).graph.input] == ["x", "y"]
+    assert [graph_input.name for graph_input in stages.model(candidate).graph.input] == ["x", "y"]
     assert stages.check(candidate).reason == (
         "contract: input 'k' is not in the graph; its example value was baked in, "
         "so any other value gives wrong numbers"

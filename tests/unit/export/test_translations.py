@@ -76,16 +76,18 @@ def test_the_example_is_proven_with_its_operator_as_a_function_of_the_model(
     candidate = export(spec, work, loaded, strategy)
     assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
     model = onnx.load(work.path(candidate.model.path))
-    assert [(each.domain, each.name) for each in model.functions] == [("examples", "Swirl")]
-    calls = [each for each in model.graph.node if each.op_type == "Swirl"]
+    assert [(function.domain, function.name) for function in model.functions] == [
+        ("examples", "Swirl")
+    ]
+    calls = [node for node in model.graph.node if node.op_type == "Swirl"]
     attributes = [
-        {each.name: onnx.helper.get_attribute_value(each) for each in call.attribute}
+        {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in call.attribute}
         for call in calls
     ]
     assert attributes == [{"turns": 3, "radius": 0.5}, {"turns": 2, "radius": 0.25}]
     report = read_report(work, candidate.label)
     assert report is not None
-    swirl = next(each for each in report.operators if each.name == "examples::swirl")
+    swirl = next(operator for operator in report.operators if operator.name == "examples::swirl")
     assert (swirl.count, swirl.onnx) == (2, {"examples::Swirl": 2})
     assert str(ROOT) not in str(model)
 

@@ -88,7 +88,7 @@ def test_a_graph_that_breaks_the_contract_is_made_again_with_the_remedy_named(
     tried: list[str],
 ) -> None:
     graphs = iter(("fixed", "dynamic"))
-    given = try_remedies(lambda: next(graphs), lambda each: each == "dynamic", Odd(), SPEC)
+    given = try_remedies(lambda: next(graphs), lambda graph: graph == "dynamic", Odd(), SPEC)
     assert given == ("dynamic", ("noted",))
     assert tried == ["begins", "ends"]
 
@@ -155,7 +155,7 @@ def test_a_module_is_as_before_after_a_remedy(monkeypatch: pytest.MonkeyPatch) -
     fake.mamba_selective_scan = before = object()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fake_ssm", fake)
     layer = type("Layer", (nn.Module,), {"__module__": "fake_ssm"})()
-    scan = next(each for each in REMEDIES if each.name == "parallel scan")
+    scan = next(remedy for remedy in REMEDIES if remedy.name == "parallel scan")
     assert scan.fits(layer)
     with scan.applied(layer, SPEC):
         assert fake.mamba_selective_scan is not before

@@ -34,7 +34,7 @@ def verdict(
     proof: Proof, name: str, measured: Measured = NOTHING, champion: Any = None, **gates: Any
 ) -> GateVerdict:
     found = judge(Gates(**gates), proof, champion, measured)
-    return next(each for each in found if each.name == name)
+    return next(gate for gate in found if gate.name == name)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_nodes_that_a_provider_leaves_to_the_cpu_are_held_to_their_gate(proof: P
 
 
 def test_gates_that_the_spec_does_not_set_are_not_asked(proof: Proof) -> None:
-    assert {each.name for each in judge(Gates(**NO_LATENCY), proof, None, Measured())} <= {
+    assert {gate.name for gate in judge(Gates(**NO_LATENCY), proof, None, Measured())} <= {
         "max_size_growth", "max_metric_drop",
     }  # fmt: skip
 

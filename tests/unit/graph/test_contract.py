@@ -110,7 +110,7 @@ def test_initializers_among_the_inputs_are_no_inputs() -> None:
     listed = GRAPH.replace("seq] ids)", "seq] ids, float[4] w)").replace(
         "float total)", "float total) <float[4] w = {1, 2, 3, 4}>"
     )
-    assert [each.name for each in model_of(listed).graph.input] == ["x", "ids", "w"]
+    assert [graph_input.name for graph_input in model_of(listed).graph.input] == ["x", "ids", "w"]
     assert check(listed)[0] == "passed"
 
 

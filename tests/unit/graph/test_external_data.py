@@ -95,7 +95,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
     def spy(graph: external_data.Exported, work: Work, name: str) -> Artifact | None:
         shares.extend(
-            any(np.shares_memory(tensor.numpy(), each) for each in owned)
+            any(np.shares_memory(tensor.numpy(), weight) for weight in owned)
             for tensor in graph.weights.values()
         )
         return store(graph, work, name)
@@ -105,7 +105,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         patch.setattr(external_data, "store", spy)
         model = Outside(tmp_path_factory.mktemp(request.param), tied_spec())
         module.float()  # the load stage leaves it in float64
-        owned += [each.detach().numpy() for each in module.parameters()]
+        owned += [parameter.detach().numpy() for parameter in module.parameters()]
         return Exported(model, model.export(request.param), shares)
 
 
@@ -140,7 +140,7 @@ def test_a_simplifier_that_sees_no_data_makes_another_model_and_says_ok(
     wrong, ok = onnxsim.simplify(graph)
     assert ok
     assert operators(wrong) == ["MatMul", "MatMul", "MatMul"]
-    assert [each.name for each in wrong.graph.initializer] == ["v"]
+    assert [initializer.name for initializer in wrong.graph.initializer] == ["v"]
     onnx.save(wrong, path.with_name("wrong.onnx"))
     assert np.abs(outputs_of(path.with_name("wrong.onnx")) - outputs_of(path)).max() > 0.1
 
@@ -151,8 +151,8 @@ def test_a_simplifier_that_sees_weights_as_inputs_keeps_every_one(
     path, graph = trap
     right = on_graph_alone(graph, lambda opened: onnxsim.simplify(opened)[0])
     assert sorted(operators(right)) == sorted(operators(graph))
-    assert {each.name for each in outside(right)} == {"v", "w", "bias"}
-    assert [each.name for each in right.graph.input] == ["x"]
+    assert {tensor.name for tensor in outside(right)} == {"v", "w", "bias"}
+    assert [graph_input.name for graph_input in right.graph.input] == ["x"]
     onnx.save(right, path.with_name("right.onnx"))
     np.testing.assert_allclose(outputs_of(path.with_name("right.onnx")), outputs_of(path), 1e-5)
 
@@ -166,7 +166,7 @@ def test_a_weight_that_is_not_used_any_more_leaves_the_graph(
         return opened
 
     changed = on_graph_alone(trap[1], drop_the_sum)
-    assert [each.name for each in changed.graph.initializer] == ["v", "w"]
+    assert [initializer.name for initializer in changed.graph.initializer] == ["v", "w"]
 
 
 def test_a_weight_that_only_a_branch_uses_stays() -> None:
@@ -185,7 +185,7 @@ def test_a_weight_that_only_a_branch_uses_stays() -> None:
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="w.data")
     changed = on_graph_alone(model, lambda opened: opened)
-    assert [each.name for each in changed.graph.initializer] == ["w"]
+    assert [initializer.name for initializer in changed.graph.initializer] == ["w"]
 
 
 def test_a_graph_with_its_weights_outside_is_proven_plain_and_simplified(
@@ -254,7 +254,7 @@ def test_weights_too_large_for_one_file_go_out_unasked(
 
 
 def test_each_weight_starts_where_the_runtime_can_map_it(model: Outside) -> None:
-    infos = [ExternalDataInfo(each) for each in outside(model.graph(model.export("trace")))]
+    infos = [ExternalDataInfo(tensor) for tensor in outside(model.graph(model.export("trace")))]
     assert [(info.offset or 0) % 4096 for info in infos] == [0, 0, 0]
 
 

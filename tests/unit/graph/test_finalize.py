@@ -34,7 +34,7 @@ LOOP = """
 
 def sizes(values: object) -> list[str | int]:
     dims = values[0].type.tensor_type.shape.dim  # type: ignore[index]
-    return [each.dim_param or each.dim_value for each in dims]
+    return [dim.dim_param or dim.dim_value for dim in dims]
 
 
 def test_symbolic_dims_take_the_names_of_the_spec() -> None:
@@ -69,7 +69,7 @@ def test_metadata_is_set_and_what_was_there_stays() -> None:
     model = model_of(GRAPH)
     finalize.stamp(model, {"b": "2", "a": "1"})
     finalize.stamp(model, {"b": "3"})
-    assert [(each.key, each.value) for each in model.metadata_props] == [("a", "1"), ("b", "3")]
+    assert [(prop.key, prop.value) for prop in model.metadata_props] == [("a", "1"), ("b", "3")]
 
 
 def test_stack_traces_go_and_other_metadata_of_nodes_stays() -> None:
@@ -81,7 +81,7 @@ def test_stack_traces_go_and_other_metadata_of_nodes_stays() -> None:
         node.metadata_props.add(key="namespace", value="layer")
     finalize.forget_places(model)
     for node in (outer, inner):
-        assert [each.key for each in node.metadata_props] == ["namespace"]
+        assert [prop.key for prop in node.metadata_props] == ["namespace"]
 
 
 def test_nodes_inside_control_flow_are_counted() -> None:

@@ -65,8 +65,8 @@ def newest_that_loads(opsets: Iterable[tuple[int, int]]) -> tuple[int, int]:
 def test_the_table_says_of_the_installed_runtime_what_it_really_loads() -> None:
     major, minor, _ = onnxruntime.__version__.split(".")
     opset, ir_version = _SUPPORT[max(row for row in _SUPPORT if row <= (int(major), int(minor)))]
-    assert newest_that_loads((each, 8) for each in range(18, 31))[0] == opset
-    assert newest_that_loads((18, each) for each in range(8, 17))[1] == ir_version
+    assert newest_that_loads((version, 8) for version in range(18, 31))[0] == opset
+    assert newest_that_loads((18, version) for version in range(8, 17))[1] == ir_version
 
 
 def test_a_runtime_that_no_exporter_serves_is_refused() -> None:

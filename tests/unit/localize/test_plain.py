@@ -72,7 +72,7 @@ def test_a_node_at_which_onnxruntime_stops_is_named(tmp_path: Path) -> None:
     work = work_in(tmp_path)
     request = refused_beside_plain(work, PLAIN)
     model = onnx.parser.parse_model(reshaped.replace("[stops] ", ""))
-    next(each for each in model.graph.node if each.op_type == "Reshape").name = "stops"
+    next(node for node in model.graph.node if node.op_type == "Reshape").name = "stops"
     candidate = save(model, work)
     found = localise_in_child(request._replace(candidate=candidate, plain=None))
     assert (found.node, found.operator) == ("stops", "Reshape")
@@ -89,7 +89,7 @@ def test_a_graph_that_is_right_without_optimizations_is_said_to_be_so(
     def fuses_wrongly(self, feed, names, optimization="disabled"):  # type: ignore[no-untyped-def]
         found = run(self, feed, names)
         wrong = optimization in ("extended", "all")
-        return {name: each + 1 if wrong else each for name, each in found.items()}
+        return {name: array + 1 if wrong else array for name, array in found.items()}
 
     monkeypatch.setattr(Examined, "run", fuses_wrongly)
     found = localise_in_child(refused_beside_plain(work_in(tmp_path), PLAIN))

@@ -54,7 +54,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     loaded = load(spec, work)
     strategies: tuple[Strategy, ...] = ("dynamo", "trace")
     candidates: dict[str, Candidate] = {
-        each: export(spec, work, loaded, each) for each in strategies
+        strategy: export(spec, work, loaded, strategy) for strategy in strategies
     }
     # In a child: the scopes of whatever is scripted after a ModuleList lack names of containers.
     candidates["script"] = export_onnx(spec, work, loaded, "script")
@@ -64,7 +64,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 @pytest.fixture(
     scope="module",
     params=[(strategy, damage) for strategy in ("dynamo", "trace") for damage in DAMAGES],
-    ids=lambda each: f"{each[0]}-{each[1].__name__}",
+    ids=lambda param: f"{param[0]}-{param[1].__name__}",
 )
 def walked(
     request: pytest.FixtureRequest, exported: Exported, tmp_path_factory: pytest.TempPathFactory
@@ -93,8 +93,8 @@ def test_the_minimal_model_is_wrong_alone_on_right_inputs(walked: Walked) -> Non
     assert given.shape != wanted.shape or not np.allclose(given, wanted, rtol=1e-5, atol=1e-5)
     assert found.reproducer is not None
     model = onnx.load(request.work.path(found.reproducer.path))
-    kinds = [each.op_type for each in model.graph.node]
-    assert len([each for each in kinds if each not in ("Constant", "Identity")]) <= 2
+    kinds = [node.op_type for node in model.graph.node]
+    assert len([kind for kind in kinds if kind not in ("Constant", "Identity")]) <= 2
 
 
 def test_in_a_scripted_graph_the_damaged_node_is_named(exported: Exported, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_no_line_of_this_machine_is_in_the_graph_that_travels(exported: Exported
         assert b"tests/helpers/model_to_damage.py" not in text
         assert b"site-packages" not in text
         places = read_places(exported.work, candidate.label)
-        assert line_of("sub") in {each.line for each in places.values()}
+        assert line_of("sub") in {place.line for place in places.values()}
 
 
 @pytest.mark.parametrize(

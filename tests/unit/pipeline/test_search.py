@@ -49,7 +49,7 @@ def test_strategies_are_tried_in_the_order_of_the_spec() -> None:
     stages = Stages()
     ladder = climb(spec_of(export={"strategies": ["script", "dynamo"]}), stages)
     assert stages.calls[0] == "export script"
-    assert [each.label for each in ladder.attempts] == [
+    assert [attempt.label for attempt in ladder.attempts] == [
         "script",
         "script+onnxsim",
         "script+onnxslim",
@@ -83,7 +83,7 @@ def test_a_graph_that_fails_parity_is_localised_and_no_other() -> None:
     )
     ladder = climb(asked("first"), stages)
     assert stages.localised == [("dynamo", "PyTorch"), ("trace+onnxsim", "trace")]
-    found = {each.label: each.divergence is not None for each in ladder.attempts}
+    found = {attempt.label: attempt.divergence is not None for attempt in ladder.attempts}
     assert found == {
         "dynamo": True,
         "dynamo+onnxsim": False,

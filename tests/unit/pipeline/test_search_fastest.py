@@ -17,7 +17,7 @@ def test_fastest_proves_every_strategy_with_every_simplifier_and_times_what_is_p
         broken={"dynamo+onnxslim": SimplifyError("crashed with SIGSEGV")},
     )
     ladder = climb(asked("fastest"), stages)
-    assert [(each.label, each.outcome) for each in ladder.attempts] == [
+    assert [(attempt.label, attempt.outcome) for attempt in ladder.attempts] == [
         ("dynamo", "passed"),
         ("dynamo+onnxsim", "passed"),
         ("dynamo+onnxslim", "failed"),

@@ -56,10 +56,10 @@ def test_a_version_is_held_to_its_proof_and_timed_without_its_source(
 ) -> None:
     (check,) = measured.checks
     assert check.verdict.outcome == "passed"
-    assert {each.contender for each in measured.benchmark.latencies} == {"version 1"}
+    assert {latency.contender for latency in measured.benchmark.latencies} == {"version 1"}
     assert measured.benchmark.startups[0].peak_bytes
     assert measured.benchmark.profiles
-    outcomes = {each.name: each.outcome for each in measured.gates}
+    outcomes = {gate.name: gate.outcome for gate in measured.gates}
     assert outcomes["parity on CPUExecutionProvider"] == "passed"
     assert outcomes["max_cpu_placement"] == "not_applicable"
     assert outcomes["max_latency_regression"] == "not_applicable"
@@ -89,7 +89,7 @@ def test_wrong_answers_and_nodes_left_to_the_cpu_are_gates_that_fail(
     spec = proof.spec.model_copy(update={"gates": Gates(max_cpu_placement=0.2)})
     match = Match(Entrant("1", folder, proof), None, None, "", broken=False)
     duel = Duel(measured.benchmark, {}, 6)
-    gates = {each.name: each for each in gates_of(spec, match, duel, (check,))}
+    gates = {gate.name: gate for gate in gates_of(spec, match, duel, (check,))}
     assert gates["parity on X"].outcome == gates["max_cpu_placement"].outcome == "failed"
     assert gates["parity on X"].reason == "output 'y' differs by 3"
     told = MeasuredElsewhere(

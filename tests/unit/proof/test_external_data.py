@@ -39,7 +39,7 @@ def test_a_proof_names_its_weights_and_everyone_can_load_the_model(
 def test_weights_that_changed_after_the_check_are_no_proof(proven: tuple[Proof, Path]) -> None:
     proof, folder = proven
     change_a_byte(folder / "trace.onnx.data")
-    chosen = next(each.candidate for each in proof.attempts if each.chosen)
+    chosen = next(attempt.candidate for attempt in proof.attempts if attempt.chosen)
     ladder = Ladder(attempts=proof.attempts, chosen=chosen, benchmark=proof.benchmark)
     work = Work(folder=str(folder), roots=(), allow=(), metadata={})
     with pytest.raises(CheckError, match=r"trace\.onnx\.data is not the file that was checked"):

@@ -85,7 +85,7 @@ def test_a_proof_says_what_made_it_and_when(work: Work) -> None:
 def test_every_attempt_is_kept_also_those_that_failed(work: Work) -> None:
     failed = Attempt(label="dynamo", outcome="failed", reason="no such operator")
     proof = concluded(work, ladder_of(save(AFFINE, work), failed))
-    assert [each.label for each in proof.attempts] == ["dynamo", "trace"]
+    assert [attempt.label for attempt in proof.attempts] == ["dynamo", "trace"]
 
 
 def test_a_file_that_changed_since_the_check_gets_no_proof(work: Work) -> None:

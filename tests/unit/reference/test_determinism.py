@@ -139,4 +139,6 @@ def test_a_model_that_raises_is_told_with_the_sizes() -> None:
 def test_no_hook_is_left_behind() -> None:
     module = Around(nn.ReLU())
     refuse_chance(source_of(module))
-    assert not any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
+    assert not any(
+        submodule._forward_hooks or submodule._forward_pre_hooks for submodule in module.modules()
+    )

@@ -87,7 +87,7 @@ def test_what_is_no_tensor_is_told_with_its_place(result: Any, place: str) -> No
 
 def test_the_spec_may_name_the_outputs(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Tokens(), **TOKENS, outputs={"states": {}, "embedding": {}})
-    assert [each.name for each in found.outputs] == ["states", "embedding"]
+    assert [output.name for output in found.outputs] == ["states", "embedding"]
 
 
 def test_outputs_of_the_wrong_count_are_told_with_what_forward_gives(tmp_path: Path) -> None:

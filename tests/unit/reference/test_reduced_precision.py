@@ -66,7 +66,7 @@ def test_the_rounding_of_a_model_is_about_the_epsilon_of_the_precision(
     (found,) = measure_rounding(source, work, reference, [precision], 5)
     assert (found.name, found.precision) == (reference.outputs[0].name, precision)
     assert 0.05 * epsilon < found.max_abs < 8 * epsilon
-    assert found.sets == len([each for each in reference.points if each.sets])
+    assert found.sets == len([grid_point for grid_point in reference.points if grid_point.sets])
 
 
 def test_a_model_that_does_not_run_with_rounded_products_has_no_rounding(tmp_path: Path) -> None:

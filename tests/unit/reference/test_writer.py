@@ -51,7 +51,7 @@ def test_the_sets_are_what_pytorch_takes_and_gives_in_onnx_test_layout(tmp_path:
     folder = tmp_path / found.folder / point.sets[1]
     assert np.array_equal(read(folder / "input_0.pb"), feed["input_ids"])
     assert np.array_equal(read(folder / "input_1.pb"), feed["attention_mask"])
-    expected = module(*(torch.from_numpy(each) for each in feed.values()))
+    expected = module(*(torch.from_numpy(array) for array in feed.values()))
     assert np.array_equal(read(folder / "output_1.pb"), expected["pooled"].detach().numpy())
     assert onnx.load_tensor(str(folder / "output_1.pb")).name == "pooled"
 
@@ -90,7 +90,7 @@ def test_another_seed_gives_another_digest(tmp_path: Path) -> None:
 
 def test_inputs_and_outputs_are_told_in_terms_of_dims(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Tokens(), **TOKENS)
-    told = [(each.name, each.dtype, each.shape) for each in (*found.inputs, *found.outputs)]
+    told = [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)]
     assert told == [
         ("input_ids", "int64", ("batch", "2*seq")),
         ("attention_mask", "int64", ("batch", "2*seq")),

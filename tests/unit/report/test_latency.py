@@ -127,7 +127,7 @@ def test_curves_are_the_loops_that_were_written(timed: tuple[BenchmarkResult, Wo
     result, work = timed
     ((title, panel),) = curves(result, Path(work.folder)).items()
     assert title == f"{CPU}, batch=3"
-    assert {name: len(each) for name, each in panel.items()} == {"new": 100, "old": 100}
+    assert {name: len(curve) for name, curve in panel.items()} == {"new": 100, "old": 100}
     assert min(panel["old"]) == 1.0
 
 

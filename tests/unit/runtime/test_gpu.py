@@ -76,7 +76,7 @@ def test_a_model_is_held_on_cuda_to_what_tf32_does_to_it(tmp_path: Path) -> None
     candidate = graphs.export(spec, work, loaded, "trace")
     (found,) = check_providers(spec, work, loaded, candidate, ())
     assert found.verdict.outcome == "passed", found.verdict.reason
-    assert [each.basis for each in found.parity] == ["rounding"]
+    assert [row.basis for row in found.parity] == ["rounding"]
 
 
 def test_pytorch_is_timed_on_the_same_device_bound_in_the_same_ways(tmp_path: Path) -> None:
@@ -85,7 +85,9 @@ def test_pytorch_is_timed_on_the_same_device_bound_in_the_same_ways(tmp_path: Pa
     loaded = graphs.load(spec, work)
     candidate = graphs.export(spec, work, loaded, "trace")
     result = measure_in_child(BenchmarkRequest(spec, work, (candidate,)))
-    assert [(each.provider, each.device, each.binding) for each in result.latencies] == [
+    assert [
+        (latency.provider, latency.device, latency.binding) for latency in result.latencies
+    ] == [
         ("", "cuda", "host"),
         ("", "cuda", "device"),
         (CUDA, "cuda", "host"),

@@ -63,7 +63,7 @@ def test_rows_go_through_in_order_as_many_as_the_dim_allows(
         return always_zero(feed)
 
     measure_metric(spec_with_rows(batch=batch), work_in(tmp_path, tmp_path), watch)
-    assert [len(each) for each in seen] == counts
+    assert [len(array) for array in seen] == counts
     assert np.array_equal(np.concatenate(seen), PIXELS)
 
 

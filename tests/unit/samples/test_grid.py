@@ -11,7 +11,7 @@ from onnxproof.spec.dims import Dim
 
 
 def dims(**ranges: Any) -> dict[str, Dim]:
-    return {name: Dim.model_validate(each) for name, each in ranges.items()}
+    return {name: Dim.model_validate(bounds) for name, bounds in ranges.items()}
 
 
 IMAGES = dims(batch={"max": 64}, height={"min": 32, "max": 256, "multiple_of": 32})

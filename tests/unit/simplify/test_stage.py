@@ -49,7 +49,7 @@ def test_the_dims_of_a_simplified_graph_have_the_names_of_the_spec(work: Work) -
 def test_a_simplified_graph_carries_the_stamp_and_no_notes_of_the_simplifier(work: Work) -> None:
     request = SimplifyRequest(work, affine_reference(work), save(FOLDABLE, work))
     model = onnx.load(work.path(simplify_in_child(request).model.path))
-    found = {each.key: each.value for each in model.metadata_props}
+    found = {prop.key: prop.value for prop in model.metadata_props}
     assert found == {"author": "a person", "onnxproof.flow_version": "0.1"}
 
 
@@ -63,7 +63,7 @@ def test_each_simplifier_makes_a_graph_that_is_labelled_named_and_stamped(
     model = onnx.load(work.path(simplified.model.path))
     assert simplified.label == f"trace+{simplifier}"
     assert simplified.nodes <= plain.nodes
-    assert {each.key for each in model.metadata_props} == {"author", "onnxproof.flow_version"}
+    assert {prop.key for prop in model.metadata_props} == {"author", "onnxproof.flow_version"}
     assert model.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 

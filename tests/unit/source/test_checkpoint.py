@@ -48,7 +48,7 @@ class Carrier:
 
 
 def weights_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: torch.full_like(each, 0.5) for name, each in module.state_dict().items()}
+    return {name: torch.full_like(tensor, 0.5) for name, tensor in module.state_dict().items()}
 
 
 def load(folder: Path, file: str, module: nn.Module | None = None, **more: Any) -> nn.Module:
@@ -70,7 +70,7 @@ def test_a_checkpoint_fills_the_module(tmp_path: Path, file: str) -> None:
     tensors = weights_of(Linear())
     save: Any = save_file if file.endswith("safetensors") else torch.save
     save(tensors, tmp_path / file)
-    assert all((each == 0.5).all() for each in load(tmp_path, file).parameters())
+    assert all((parameter == 0.5).all() for parameter in load(tmp_path, file).parameters())
 
 
 def test_a_missing_weights_file_is_told_with_what_is_near(tmp_path: Path) -> None:
@@ -115,7 +115,8 @@ def test_weights_of_another_digest_are_refused(tmp_path: Path) -> None:
 def test_keys_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any], fault: str) -> None:
     tensors = {**weights_of(Linear()), **change}
     save_file(
-        {key: each for key, each in tensors.items() if each is not None}, tmp_path / "w.safetensors"
+        {key: tensor for key, tensor in tensors.items() if tensor is not None},
+        tmp_path / "w.safetensors",
     )
     assert refusal(tmp_path, "w.safetensors") == (
         f"weights w.safetensors do not fit the module ({fault}); "
@@ -192,7 +193,7 @@ def test_trust_is_what_the_spec_says(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="would run code"):
         build_module(spec_of(source=source), work)
     built = build_module(spec_of(source={**source, "trust": "pickle"}), work)
-    assert all((each == 0.5).all() for each in built.module.parameters())
+    assert all((parameter == 0.5).all() for parameter in built.module.parameters())
 
 
 class Computed:

@@ -33,7 +33,7 @@ def test_a_sharded_checkpoint_is_read_by_its_index(tmp_path: Path) -> None:
     index = "folder/model.safetensors.index.json"
     digest = hashlib.sha256(printed.encode()).hexdigest()
     module = load(tmp_path, index, sha256=digest)
-    assert all((each == 0.5).all() for each in module.parameters())
+    assert all((parameter == 0.5).all() for parameter in module.parameters())
     (tmp_path / "folder" / "model-1.safetensors").write_bytes(b"another shard")
     assert "should have sha256" in refusal(tmp_path, index, sha256=digest)
 
@@ -50,8 +50,8 @@ def save_nested(folder: Path) -> None:
 
     def tensors(values: dict[str, Any]) -> dict[str, Any]:
         return {
-            key: tensors(each) if isinstance(each, dict) else torch.full(shape_of(key), each)
-            for key, each in values.items()
+            key: tensors(value) if isinstance(value, dict) else torch.full(shape_of(key), value)
+            for key, value in values.items()
             if key != "epoch"
         }
 
@@ -70,7 +70,9 @@ def test_the_state_dict_in_a_larger_checkpoint_is_found_by_its_key(
     tmp_path: Path, fields: dict[str, Any], value: float
 ) -> None:
     save_nested(tmp_path)
-    assert all((each == value).all() for each in load(tmp_path, "w.pt", **fields).parameters())
+    assert all(
+        (parameter == value).all() for parameter in load(tmp_path, "w.pt", **fields).parameters()
+    )
 
 
 @pytest.mark.parametrize(

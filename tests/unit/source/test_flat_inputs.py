@@ -80,9 +80,13 @@ def test_inputs_in_dicts_tuples_lists_and_varargs_are_proven(
     result = check_in_child(CheckRequest(spec, work, loaded, candidate))
     assert result.proven, result.reason
     if net == "Nested":
-        names = [each.name for each in loaded.reference.inputs]
+        names = [reference_input.name for reference_input in loaded.reference.inputs]
         assert names == ["features.image", "features.mask", "pair.0", "pair.1"]
-        assert [each.name for each in loaded.reference.outputs] == ["seen", "parts_0", "parts_2"]
+        assert [output.name for output in loaded.reference.outputs] == [
+            "seen",
+            "parts_0",
+            "parts_2",
+        ]
 
 
 def test_nested_names_make_the_arguments_they_came_from() -> None:

@@ -97,7 +97,7 @@ def test_an_exported_program_tells_its_inputs_and_its_ranges(root: Path, tmp_pat
     }
     holds(found, lines, {"batch": (1, 64), "seq": (2, 9)})
     points = load(found, work_in(tmp_path, root)).reference.points
-    assert {each.outcome for each in points} == {"passed"}
+    assert {point.outcome for point in points} == {"passed"}
 
 
 def test_a_program_for_one_size_has_a_spec_of_that_size(root: Path) -> None:

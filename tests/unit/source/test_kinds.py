@@ -83,7 +83,7 @@ def rewrite(path: Path, changed: dict[str, bytes]) -> None:
         files = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():
-            new = next((each for end, each in changed.items() if name.endswith(end)), data)
+            new = next((content for end, content in changed.items() if name.endswith(end)), data)
             archive.writestr(name, new)
 
 

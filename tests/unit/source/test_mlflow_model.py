@@ -152,7 +152,7 @@ def test_a_pickle_is_opened_only_with_trust(
     logged(theirs.Net(4, 3), "pickle")
     plan = plan_for("models:/digits@champion")
     work = fetched(plan, tmp_path / "work")
-    monkeypatch.setattr(sys, "path", [each for each in sys.path if each != str(tmp_path)])
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(tmp_path)])
     monkeypatch.delitem(sys.modules, "theirs_alone")
     with pytest.raises(
         SourceError, match="was logged as a pickle, which runs code when it is open"

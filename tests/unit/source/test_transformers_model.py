@@ -36,14 +36,14 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_transformers_folder_is_proven_with_the_class_of_its_config(bert: Path) -> None:
     loaded = proven(spec_for({"transformers": "bert"}, **BERT), bert, "trace")
     assert loaded.module_class.endswith("BertForSequenceClassification")
-    assert [each.name for each in loaded.reference.outputs] == ["logits"]
+    assert [output.name for output in loaded.reference.outputs] == ["logits"]
 
 
 def test_the_class_of_a_transformers_folder_can_be_chosen(bert: Path, tmp_path: Path) -> None:
     shutil.copytree(bert / "bert", tmp_path / "bert")
     spec = spec_for({"transformers": "bert", "class": "AutoModel"}, **BERT)
     loaded = proven(spec, tmp_path, "trace")
-    names = [each.name for each in loaded.reference.outputs]
+    names = [output.name for output in loaded.reference.outputs]
     assert names == ["last_hidden_state", "pooler_output"]
 
 
@@ -65,7 +65,7 @@ def test_the_caches_of_a_decoder_are_off(tmp_path: Path) -> None:
     tokens = {"inputs": {"input_ids": BERT["inputs"]["input_ids"]}}
     spec = spec_for({"transformers": "gpt2"}, **{**BERT, **tokens})
     outputs = load(spec, work_in(tmp_path / "w", tmp_path)).reference.outputs
-    assert [each.name for each in outputs] == ["logits"]
+    assert [output.name for output in outputs] == ["logits"]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_registry_holds_the_proven_bytes_and_what_replays_them(
     made = tracking.register(proof, work)
     folder = tracking.download(made.model_uri, tmp_path / "fetched")
     assert sha256_of(folder / "model.onnx") == proof.check.sha256
-    names = {each.name for each in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()}
     assert names >= {"MLmodel", "proof.json", "replay.py", "report.md", "test_data_set_0"}
     command = [sys.executable, str(folder / "replay.py")]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -91,8 +91,10 @@ def test_the_signature_has_minus_one_where_the_size_is_dynamic(
     made = tracking.register(proof, work)
     info = get_model_info(made.model_uri)
     signature = info.signature
-    assert [(each.name, each.shape) for each in signature.inputs] == [("x", (-1, 4))]
-    assert [(each.name, each.shape) for each in signature.outputs] == [("output", (-1, 3))]
+    assert [
+        (signature_input.name, signature_input.shape) for signature_input in signature.inputs
+    ] == [("x", (-1, 4))]
+    assert [(output.name, output.shape) for output in signature.outputs] == [("output", (-1, 3))]
     assert info.metadata is not None
     assert info.metadata["onnxproof.flow_version"] == proof.versions.flow
 
@@ -196,7 +198,7 @@ def test_a_run_that_a_killed_process_left_is_removed_by_the_next(
         tracking.promote(made, "never")
     assert client.get_run(left.info.run_id).data.tags[STATE_TAG] == "abandoned"
     assert client.get_run(left.info.run_id).info.status == "KILLED"
-    assert logged.model_id not in {each.model_id for each in client.search_logged_models(["1"])}
+    assert logged.model_id not in {model.model_id for model in client.search_logged_models(["1"])}
     assert client.get_run(running.info.run_id).info.status == "RUNNING"
 
 

@@ -20,7 +20,7 @@ from tests.helpers.specs import work_in
 def held(work: Work, module: nn.Module, **arrays: np.ndarray) -> tuple[Verdict, Ledger]:
     """The verdict on a graph with these initializers, which nothing needs to use."""
     StateWriter(module.eval()).write(work)
-    tensors = [numpy_helper.from_array(each.copy(), name) for name, each in arrays.items()]
+    tensors = [numpy_helper.from_array(array.copy(), name) for name, array in arrays.items()]
     graph = onnx.helper.make_graph([], "g", [], [], initializer=tensors)
     return check_weights(work, save(onnx.helper.make_model(graph), work))
 

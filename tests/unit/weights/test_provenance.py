@@ -50,10 +50,13 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def damaged(made: Made, change: Callable[[dict[str, np.ndarray]], None]) -> Candidate:
     """The graph with other initializers."""
     model = made.model
-    arrays = {each.name: numpy_helper.to_array(each).copy() for each in model.graph.initializer}
+    arrays = {
+        initializer.name: numpy_helper.to_array(initializer).copy()
+        for initializer in model.graph.initializer
+    }
     change(arrays)
-    for each in model.graph.initializer:
-        each.CopyFrom(numpy_helper.from_array(arrays[each.name], each.name))
+    for initializer in model.graph.initializer:
+        initializer.CopyFrom(numpy_helper.from_array(arrays[initializer.name], initializer.name))
     return save(model, made.work, "trace", "onnxslim")
 
 
@@ -65,7 +68,7 @@ def refusal(made: Made, change: Callable[[dict[str, np.ndarray]], None]) -> str:
 
 def product_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """The up layer's weight, which trace stores transposed and under a name of its own."""
-    (found,) = (each for name, each in arrays.items() if each.shape == (32, 64))
+    (found,) = (array for name, array in arrays.items() if array.shape == (32, 64))
     return found
 
 

@@ -50,10 +50,10 @@ def watched(log: OperatorLog) -> Iterator[None]:
 def read_nodes(model: onnx_ir.Model, log: OperatorLog) -> None:
     """Log the nodes of the finished graph with the operators that they come from."""
     functions = (function.all_nodes() for function in model.functions.values())
-    for each in itertools.chain(model.graph.all_nodes(), *functions):
-        origin = each.meta.get("node")  # of torch 2.13, kept by its optimizer
+    for node in itertools.chain(model.graph.all_nodes(), *functions):
+        origin = node.meta.get("node")  # of torch 2.13, kept by its optimizer
         name = name_of(origin.target) if origin is not None else None
-        log.became(name, onnx_name(each.domain, each.op_type))
+        log.became(name, onnx_name(node.domain, node.op_type))
 
 
 def name_of(target: Any) -> str:

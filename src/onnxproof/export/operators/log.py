@@ -106,7 +106,7 @@ class OperatorLog:
         raise ExportError(
             f"{self._strategy}: {len(missing)} {operators} not translate to ONNX opset "
             f"{self.opset}: {listed}",
-            where=next((each.line for each in missing[0].places), ""),
+            where=next((place.line for place in missing[0].places), ""),
             hint=OPERATOR,
         )
 

@@ -53,8 +53,8 @@ def watched(log: OperatorLog) -> Iterator[None]:
                 raise
             log.untranslated(kind, _fault(error))
             return None
-        for each in made[before:]:
-            domain, _, op_type = each.kind().partition("::")
+        for onnx_node in made[before:]:
+            domain, _, op_type = onnx_node.kind().partition("::")
             log.became(kind if operator else None, onnx_name(domain.removeprefix("onnx"), op_type))
         return value
 
@@ -77,7 +77,7 @@ def settle(model: onnx.ModelProto, log: OperatorLog) -> None:
 def _module_of(node: torch._C.Node) -> str:
     """``layers.0.linear`` of ``model.Net::/model.Layer::layers.0/torch...Linear::linear``."""
     path: list[str] = []
-    for part in (each.partition("::")[2] for each in node.scopeName().split("/")):
+    for part in (scope.partition("::")[2] for scope in node.scopeName().split("/")):
         if part:
             # A child of a container has the container's name in front of its own.
             path.append(part.removeprefix(f"{path[-1]}.") if path else part)
