@@ -24,9 +24,10 @@ demo: $(INSTALLED) ## Prove and register a small network, from nothing
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest
 
-lint: $(INSTALLED) ## Formatting and lint
+lint: $(INSTALLED) ## Formatting, lint, and who imports what
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 
 types: $(INSTALLED) ## Type check
 	$(BIN)/mypy

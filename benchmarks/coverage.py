@@ -26,9 +26,9 @@ from benchmarks.measured import BARE, Measured, bare_cell, cell_of
 from benchmarks.zoo import ZOO, Architecture
 from onnxproof.errors import OnnxproofError
 from onnxproof.isolation.child import PRELOAD_VARIABLE, prepare_children
+from onnxproof.pipeline.load import load_source
 from onnxproof.pipeline.search import climb
 from onnxproof.pipeline.workspace import open_work
-from onnxproof.reference.stage import load_source
 from onnxproof.spec import Spec, Strategy
 
 ROOT: Final = Path(__file__).resolve().parents[1]

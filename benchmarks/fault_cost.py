@@ -14,8 +14,8 @@ from onnxproof.check.stage import check_candidate
 from onnxproof.errors import StageError
 from onnxproof.export.stage import export_onnx
 from onnxproof.isolation.child import prepare_children, run_in_child
+from onnxproof.pipeline.load import load_source
 from onnxproof.records import Work
-from onnxproof.reference.stage import load_source
 from onnxproof.spec import Limits, parse_spec
 
 ROOT: Final = Path(__file__).resolve().parents[1]

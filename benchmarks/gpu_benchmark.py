@@ -26,8 +26,8 @@ from benchmarks.stopwatch import ROOT, onnxproof
 from onnxproof.benchmark.stage import measure
 from onnxproof.export.stage import export_onnx
 from onnxproof.isolation.child import prepare_children
+from onnxproof.pipeline.load import load_source
 from onnxproof.pipeline.workspace import scratch_work
-from onnxproof.reference.stage import load_source
 from onnxproof.report.latency import bench_sections
 from onnxproof.spec import parse_spec
 from tasks.fleet import slots

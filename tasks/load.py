@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from onnxproof.pipeline.load import load_source
 from onnxproof.records import Loaded, Work
-from onnxproof.reference.stage import load_source
 from onnxproof.spec import Spec
 
 

@@ -209,10 +209,10 @@ def plain_stages() -> Stages:
     from onnxproof.export.stage import export_onnx
     from onnxproof.localize.stage import localise
     from onnxproof.pipeline.conclude import conclude
+    from onnxproof.pipeline.load import load_source
     from onnxproof.pipeline.run import Stages
     from onnxproof.promotion.measure_version import measure_elsewhere
     from onnxproof.promotion.trial import hold_trial
-    from onnxproof.reference.stage import load_source
     from onnxproof.simplify.stage import simplify
     from onnxproof.tracking import find_version, promote, register
 

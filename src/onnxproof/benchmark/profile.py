@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -30,6 +31,9 @@ MOST_BYTES: Final = 1_500_000_000
 """Of a model whose rewritten graph is written down, its weights beside it, to see what became of
 nodes; a larger one is summed by operator alone."""
 RUNTIME: Final = "(ONNX Runtime)"
+COMPILED_NODES: Final = "contains compiled nodes"
+"""What ONNX Runtime 1.32 says where a provider compiled nodes (OpenVINO's on Intel): such a graph
+cannot be written down, and is summed by operator alone."""
 BLOCKED: Final = "_nchwc"
 """What ONNX Runtime (nchwc_transformer.cc) calls a node in a blocked layout: the tensor it stands
 for and this. That tensor's own name is gone where the next node takes blocks too."""
@@ -74,15 +78,21 @@ def profile_of(
     small = sum(file.stat().st_size for file in model.path.parent.iterdir()) < MOST_BYTES
     with tempfile.TemporaryDirectory(dir=work.folder) as folder:
         rewritten = Path(folder, "model.onnx") if small else None
-        session = open_session(
+        open_with = partial(
+            open_session,
             model.path,
             provider.name,
             options=provider.options,
             plugin=find_plugin(provider, work),
             threads=course.benchmark.threads,
             libraries=libraries,
-            profile=Profiling(Path(folder), rewritten),
         )
+        try:
+            session = open_with(profile=Profiling(Path(folder), rewritten))
+        except Exception as error:  # ONNX Runtime raises classes of its own
+            if COMPILED_NODES not in str(error):
+                raise
+            session = open_with(profile=Profiling(Path(folder), None))
         run = session.prepare(course.feed(course.points[0]))
         for _ in range(WARM_RUNS):
             run()

@@ -8,9 +8,9 @@ from pathlib import Path
 from onnxproof.check.parity import judge
 from onnxproof.errors import OnnxproofError, one_line
 from onnxproof.records import Candidate, Loaded, Outcome, ProviderCheck, Verdict, Work
-from onnxproof.runtime import CPU, Profiling, open_session, precision_of
+from onnxproof.runtime import Profiling, open_session, precision_of
 from onnxproof.samples.test_data import read_set
-from onnxproof.spec import Provider, Spec
+from onnxproof.spec import CPU, Provider, Spec
 from onnxproof.usercode.libraries import find_plugin
 
 

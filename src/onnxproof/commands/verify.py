@@ -8,8 +8,7 @@ from pathlib import Path
 
 from onnxproof.isolation.child import prepare_children
 from onnxproof.proof.verify import Replay, replay_folder
-from onnxproof.runtime import CPU
-from onnxproof.spec import Limits
+from onnxproof.spec import CPU, Limits
 
 PRELOAD = ("onnx", "onnxproof.records")
 """No torch: whoever verifies may have none."""

@@ -35,7 +35,7 @@ def run_exporter(
     from onnxproof.export.torchscript import export_torchscript
     from onnxproof.export.translations import read_translations
     from onnxproof.samples.generate import draw
-    from onnxproof.source.flat_inputs import INNER
+    from onnxproof.spec.nested_inputs import INNER
 
     spec = source.spec
     feed = draw(spec.inputs, example_sizes(spec.dims), spec.check.seed, 0)

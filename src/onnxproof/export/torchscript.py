@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from onnxproof.graph.external_data import Exported, goes_outside, unload
 from onnxproof.samples.grid import dynamic_axes
-from onnxproof.source.flat_inputs import INNER, flat_module
+from onnxproof.source.flat_inputs import flat_module
 from onnxproof.spec import Strategy
+from onnxproof.spec.nested_inputs import INNER
 
 if TYPE_CHECKING:
     import onnx

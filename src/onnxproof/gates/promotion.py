@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from onnxproof.records import GateOutcome, GateVerdict, Proof, Ratio, Suspicion
-from onnxproof.runtime import CPU
-from onnxproof.spec import Gates
+from onnxproof.spec import CPU, Gates
 from onnxproof.units import in_bytes
 
 P99: Final = 0.99

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from onnxproof.errors import BadInput, CheckError, ProofRefused, one_line
 from onnxproof.isolation.child import run_in_child
-from onnxproof.runtime import CPU
-from onnxproof.spec import Limits
+from onnxproof.spec import CPU, Limits
 
 
 @dataclass(frozen=True, slots=True)

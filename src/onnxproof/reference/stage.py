@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onnxproof.errors import LoadError
 from onnxproof.isolation.child import run_in_child
-from onnxproof.progress import say
 from onnxproof.records import Loaded, Metric, Work
-from onnxproof.source.mlflow_model import FOLDER
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
     from onnxproof.runtime import Precision
-from onnxproof.tracking import fetch_source
 
 
 class LoadRequest(NamedTuple):
@@ -25,18 +22,14 @@ class LoadRequest(NamedTuple):
     work: Work
 
 
-def load_source(spec: Spec, work: Work) -> Loaded:
+def load_reference(spec: Spec, work: Work) -> Loaded:
     """The module's facts and its reference, saved below ``work``'s folder.
 
     Raises:
         SourceError: Code or weights cannot be used as the spec names them.
         LoadError: The factory or forward failed, hung, crashed or ate the memory.
         ReferenceRefused: PyTorch's own outputs are no reference.
-        ServerUnreachable: MLflow has the model and does not answer.
     """
-    if spec.source.mlflow is not None:
-        say("load", f"fetch {spec.source.mlflow}")
-        fetch_source(spec.source.mlflow, Path(work.path(FOLDER)))
     return run_in_child(
         build_reference,
         LoadRequest(spec, work),

@@ -1,9 +1,12 @@
-"""The one package that opens ONNX Runtime sessions, and tells the truth about providers."""
+"""ONNX Runtime: sessions, bindings, profiles, and what each execution provider really did.
+
+The one package that opens sessions. What a result means is decided elsewhere. Imports ``graph``,
+``samples`` and below, and onnxruntime.
+"""
 
 from onnxproof.runtime.binding import BoundCall
 from onnxproof.runtime.profiling import Kernel, convolution_weights, flops, kernels_by_run
 from onnxproof.runtime.providers import (
-    CPU,
     Device,
     Precision,
     available_providers,
@@ -14,7 +17,6 @@ from onnxproof.runtime.providers import (
 from onnxproof.runtime.session import OPTIMIZATIONS, Optimization, Profiling, Session, open_session
 
 __all__ = [
-    "CPU",
     "OPTIMIZATIONS",
     "BoundCall",
     "Device",

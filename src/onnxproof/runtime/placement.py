@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxproof.records import Placement
 from onnxproof.runtime.profiling import is_kernel
-from onnxproof.runtime.providers import CPU
+from onnxproof.spec import CPU
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 from onnxproof.errors import BenchmarkError, one_line
 
-CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 TENSORRT: Final = "TensorrtExecutionProvider"
 OPENVINO: Final = "OpenVINOExecutionProvider"

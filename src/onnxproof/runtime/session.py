@@ -16,7 +16,6 @@ from onnxproof.runtime.binding import BoundCall
 from onnxproof.runtime.placement import cpu_share_of_time, placement_of, used_providers
 from onnxproof.runtime.profiling import is_kernel
 from onnxproof.runtime.providers import (
-    CPU,
     available_providers,
     captures_graphs,
     device_of,
@@ -28,6 +27,7 @@ from onnxproof.runtime.providers import (
     why_not_started,
 )
 from onnxproof.samples.generate import Feed
+from onnxproof.spec import CPU
 
 if TYPE_CHECKING:
     import numpy as np

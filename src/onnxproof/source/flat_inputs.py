@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxproof.source.call_convention import Call
-from onnxproof.spec.nested_inputs import nest
+from onnxproof.spec.nested_inputs import INNER, nest
 
 if TYPE_CHECKING:
     from torch import nn
-
-INNER = "model"
 
 
 def flat_module(module: nn.Module, names: Sequence[str], call: Call) -> nn.Module:

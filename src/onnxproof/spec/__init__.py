@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxproof.spec.benchmark import BenchmarkSpec, Elsewhere, Provider, ThroughputSpec
+from onnxproof.spec.benchmark import CPU, BenchmarkSpec, Elsewhere, Provider, ThroughputSpec
 from onnxproof.spec.parse import override, parse_spec, read_spec
 from onnxproof.spec.schema import (
     Check,
@@ -18,6 +18,7 @@ from onnxproof.spec.source import Source, Weights
 from onnxproof.spec.tolerance import Tolerance
 
 __all__ = [
+    "CPU",
     "BenchmarkSpec",
     "Check",
     "Dataset",

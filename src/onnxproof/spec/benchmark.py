@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from onnxproof.spec.base import REFERENCE_PATTERN, Section
 from onnxproof.spec.tolerance import Tolerance
 
+CPU: Final = "CPUExecutionProvider"
+
 
 class Provider(Section):
     """An ONNX Runtime execution provider, by its full name."""
 
-    name: str = Field(default="CPUExecutionProvider", pattern=r"^\w+ExecutionProvider$")
+    name: str = Field(default=CPU, pattern=r"^\w+ExecutionProvider$")
     required: bool = True
     options: dict[str, str] = Field(default_factory=dict)
     tolerance: Tolerance | Literal["auto"] = Field(

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 NAME: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+INNER: Final = "model"
+"""Name of the author's module inside the one that takes nested inputs one by one."""
 
 
 def flat_inputs(inputs: Any, above: str = "") -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from onnxproof.proof import replay
 from onnxproof.records import Proof, TensorRecord
-from onnxproof.runtime import CPU
+from onnxproof.spec import CPU
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel

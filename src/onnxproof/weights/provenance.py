@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onnxproof.graph.traversal import nodes_of, size_of, tensors_of
 from onnxproof.records import Candidate, Ledger, LedgerEntry, Verdict, Work
-from onnxproof.source.flat_inputs import INNER
+from onnxproof.spec.nested_inputs import INNER
 from onnxproof.units import count, in_bytes
 from onnxproof.weights.match import FILE, LARGE_BYTES, Known, Match, State
 from onnxproof.weights.sketch import Sketch, in_rows, sketch

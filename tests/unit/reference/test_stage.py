@@ -10,9 +10,10 @@ import torch
 
 from onnxproof.errors import LoadError, OnnxproofError, ReferenceRefused, SourceError, SpecError
 from onnxproof.isolation.child import prepare_children
+from onnxproof.pipeline.load import load_source
 from onnxproof.progress import Step, listen
 from onnxproof.records import Loaded
-from onnxproof.reference.stage import LoadRequest, build_reference, load_source
+from onnxproof.reference.stage import LoadRequest, build_reference
 from onnxproof.source.module import build_module, state_digest
 from tests.helpers.specs import spec_of, work_in
 

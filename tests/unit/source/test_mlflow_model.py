@@ -15,9 +15,9 @@ from torch import nn
 
 from onnxproof.api import export_model, first_spec
 from onnxproof.errors import SourceError
+from onnxproof.pipeline.load import load_source
 from onnxproof.pipeline.plan import Plan, make_plan
 from onnxproof.records import Work
-from onnxproof.reference.stage import load_source
 from onnxproof.settings import read_settings
 from onnxproof.source.mlflow_model import FOLDER
 from onnxproof.source.module import build_module
