@@ -85,7 +85,7 @@ def session_of(
 
 
 def time_plainly(model: nn.Module, path: Path, job: dict[str, Any]) -> None:
-    """PyTorch and ONNX Runtime in turn, as many rounds as the flow's contenders take."""
+    """PyTorch and ONNX Runtime in turn, as many rounds as the flow's runners take."""
     session = session_of(path, job["threads"])
     for sizes in job["at"]:
         feed = draw(job["inputs"], sizes, np.random.default_rng(0))
@@ -97,7 +97,7 @@ def time_plainly(model: nn.Module, path: Path, job: dict[str, Any]) -> None:
 def time_likewise(model: nn.Module, path: Path, job: dict[str, Any]) -> None:
     """What the flow's benchmark measures: anew six times, warm, alone and in turn, then inside."""
     ratios = []
-    for sitting in range(6):
+    for repetition in range(6):
         opened, session = copy.deepcopy(model), session_of(path, job["threads"])
         for sizes in job["at"]:
             feed = draw(job["inputs"], sizes, np.random.default_rng(0))
@@ -111,7 +111,7 @@ def time_likewise(model: nn.Module, path: Path, job: dict[str, Any]) -> None:
             order = list(calls)
             taken: dict[int, list[float]] = {id(call): [] for call in calls}
             for _ in range(rounds):
-                random.Random(sitting).shuffle(order)  # noqa: S311
+                random.Random(repetition).shuffle(order)  # noqa: S311
                 for call in order:
                     taken[id(call)] += timed(call, 1)
             torch_ms, ours_ms = taken.values()

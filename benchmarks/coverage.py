@@ -1,4 +1,4 @@
-"""Which architectures come out of PyTorch: by each strategy, by the ladder, by the bare exporter.
+"""Which architectures come out of PyTorch: by each strategy, by the search, by the bare exporter.
 
     python -m benchmarks.coverage                     # every entry that has no row yet
     python -m benchmarks.coverage --only mamba        # names or families, with * and ?
@@ -27,7 +27,7 @@ from benchmarks.zoo import ZOO, Architecture
 from onnxproof.errors import OnnxproofError
 from onnxproof.isolation.child import PRELOAD_VARIABLE, prepare_children
 from onnxproof.pipeline.load import load_source
-from onnxproof.pipeline.search import climb
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.pipeline.workspace import open_work
 from onnxproof.spec import Spec, Strategy
 
@@ -60,10 +60,10 @@ def measure(entry: Architecture, home: Path, *, seconds: float, memory_gb: float
     stages = Measured(spec, work, loaded)
     cells: dict[str, Cell] = {}
     for way, strategies in (
-        ("ladder", STRATEGIES),
+        ("search", STRATEGIES),
         *((strategy, (strategy,)) for strategy in STRATEGIES),
     ):
-        cells[way] = cell_of(climb(_with(spec, strategies), stages), stages)
+        cells[way] = cell_of(search_candidates(_with(spec, strategies), stages), stages)
     for way in BARE:
         cells[way] = bare_cell(way, stages)
     return row.model_copy(update={"parameters": loaded.parameters, "cells": cells})

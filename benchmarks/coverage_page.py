@@ -9,7 +9,7 @@ from typing import Final
 from benchmarks.coverage_rows import Cell, Row
 from benchmarks.json_lines import version_lines
 
-WAYS: Final = ("ladder", "dynamo", "trace", "script", "bare dynamo", "bare trace")
+WAYS: Final = ("search", "dynamo", "trace", "script", "bare dynamo", "bare trace")
 HEAD: Final = """# Coverage
 
 Which architectures come out of PyTorch with every declared dim dynamic, proven: contract, and
@@ -17,8 +17,8 @@ parity with PyTorch over the shape grid. `python -m benchmarks.coverage` measure
 has no line in [coverage.jsonl](coverage.jsonl) yet, `--again --only NAME` one anew, and `--render`
 writes this page from those lines.
 
-- **ladder**: what onnxproof does, `dynamo`, `trace`, `script` in turn until a graph is proven.
-- **dynamo, trace, script**: the ladder with that strategy alone.
+- **search**: what onnxproof does, `dynamo`, `trace`, `script` in turn until a graph is proven.
+- **dynamo, trace, script**: the search with that strategy alone.
 - **bare**: `torch.onnx.export` by hand, with `dynamo=True` and the dims declared, or `dynamo=False`
   and `dynamic_axes`. Its graph is held to the same check afterwards.
 - **wrong**: a graph came out without an error, and it is not what was asked for. Of the bare
@@ -54,7 +54,7 @@ def render(rows: Mapping[str, Row], names: Sequence[str]) -> str:
         *_shares(loaded),
         *_missing(rows, names, measured),
         *_classes(loaded),
-        *_remedies(loaded),
+        *_workarounds(loaded),
         *_table(loaded),
         *_reasons(loaded),
         *version_lines(measured, "architectures"),
@@ -105,14 +105,14 @@ def _classes(rows: Sequence[Row]) -> Iterable[str]:
     yield ""
 
 
-def _remedies(rows: Sequence[Row]) -> Iterable[str]:
+def _workarounds(rows: Sequence[Row]) -> Iterable[str]:
     used = [
-        f"- {row.architecture}, {way}: {', '.join(cell.remedies)}"
+        f"- {row.architecture}, {way}: {', '.join(cell.workarounds)}"
         for row in rows
         for way, cell in row.cells.items()
-        if cell.remedies and way != "ladder"
+        if cell.workarounds and way != "search"
     ]
-    yield "## Proven by a remedy\n"
+    yield "## Proven by a workaround\n"
     yield (
         "A further try inside a strategy, which the candidate names "
         "(`onnxproof.export.workarounds`).\n"
@@ -138,11 +138,11 @@ def _cell(cell: Cell) -> str:
 
 
 def _reasons(rows: Sequence[Row]) -> Iterable[str]:
-    yield "## What the ladder did not prove, and why\n"
+    yield "## What the search did not prove, and why\n"
     lines = [
         f"- {row.architecture}, {way}: {cell.reason}"
         for row in rows
-        if row.cells["ladder"].end != "proven"
+        if row.cells["search"].end != "proven"
         for way, cell in row.cells.items()
         if way in ("dynamo", "trace", "script")
     ]

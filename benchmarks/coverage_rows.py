@@ -24,7 +24,7 @@ CLASSES: Final[tuple[tuple[str, str], ...]] = (
     ("too much memory", r"limits\.memory_gb"),
     ("crash", r"crashed with|ended its process"),
     (
-        "a dim was specialised",
+        "a dim was specialized",
         r"ConstraintViolation|[Cc]onstraints violated|specializ|not all values of",
     ),
     ("data-dependent", r"data-dependent|GuardOnDataDependent|unbacked|Could not guard"),
@@ -49,7 +49,7 @@ class Cell(Record):
     failure: str = ""  # a class of CLASSES
     reason: str = ""
     chosen: str = ""  # the candidate that stands
-    remedies: tuple[str, ...] = ()
+    workarounds: tuple[str, ...] = ()
     seconds: float  # every stage that this way needs, simplifier and check included
     peak_gb: float  # resident memory of the largest process
 

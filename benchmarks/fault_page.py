@@ -36,8 +36,8 @@ third of them runs in the tests (`tests/benchmarks/test_faults.py`).
 LIMITS: Final = """## What decides
 
 [Parity](tolerance.md) answers for effects above the budget, which is 20 times PyTorch's own noise;
-the ledger of weights for every initializer of 1 KiB and more, whatever its effect: `last bit` is
-one bit. Where the column *without ledger* says nothing, no sample shows the fault. A fault below
+the verdict `weights` for every initializer of 1 KiB and more, whatever its effect: `last bit` is
+one bit. Where the column *without weights* says nothing, no sample shows the fault. A fault below
 both, such as another epsilon that changes nothing in float32, or one bit of a bias below 1 KiB,
 changes no answer beyond the noise, and nobody catches it. The faults here are above.
 
@@ -99,9 +99,9 @@ def _not_judged(rows: Mapping[str, Row]) -> Iterable[str]:
 def _verdicts(judged: Sequence[Fault], rows: Mapping[str, Row]) -> Iterable[str]:
     found = [rows[fault.name] for fault in judged]
     counts = Counter(row.verdict or "nothing" for row in found)
-    told = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
+    message = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
     times = sorted(row.seconds for row in found)
-    yield f"By verdict, or by the end of a stage: {told}."
+    yield f"By verdict, or by the end of a stage: {message}."
     if times:
         yield f"Half of them took less than {times[len(times) // 2]:.1f} s."
     yield ""
@@ -109,17 +109,17 @@ def _verdicts(judged: Sequence[Fault], rows: Mapping[str, Row]) -> Iterable[str]
 
 def _group(name: str, faults: Sequence[Fault], rows: Mapping[str, Row]) -> Iterable[str]:
     yield f"## {name[0].upper()}{name[1:]}\n"
-    yield f"| fault | export | caught by | without ledger | s | {' | '.join(PEERS)} |"
+    yield f"| fault | export | caught by | without weights | s | {' | '.join(PEERS)} |"
     yield f"|---|---|---|---|---|{'---|' * len(PEERS)}"
     for fault in faults:
         if row := rows.get(fault.name):
             caught = f"`{row.verdict}` ({row.stage})" if row.caught else "**nothing**"
-            ledger = row.verdict == "weights"
-            without = f"`{row.without_ledger}`" if row.without_ledger else "nothing"
+            weight_match = row.verdict == "weights"
+            without = f"`{row.without_weights}`" if row.without_weights else "nothing"
             peers = " | ".join(_says(row, peer) for peer in PEERS)
             yield (
                 f"| **{fault.name}**: {fault.what} | {fault.subject}, {fault.strategy} | "
-                f"{caught} | {without if ledger else ''} | {row.seconds:.1f} | {peers} |"
+                f"{caught} | {without if weight_match else ''} | {row.seconds:.1f} | {peers} |"
             )
     yield ""
 

@@ -26,7 +26,7 @@ class Row(Record):
     versions: dict[str, str]
     caught: bool
     verdict: str = ""
-    without_ledger: str = ""  # the verdict that would have caught it if `weights` had not
+    without_weights: str = ""  # the verdict that would have caught it if `weights` had not
     stage: str = ""
     reason: str = ""
     seconds: float

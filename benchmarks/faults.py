@@ -44,7 +44,7 @@ def measure(fault: Fault, bench: Bench) -> Row:
         versions=versions(),
         caught=found.caught,
         verdict=found.verdict,
-        without_ledger=found.without_ledger,
+        without_weights=found.without_weights,
         stage=found.stage,
         reason=found.reason,
         seconds=round(found.seconds, 3),

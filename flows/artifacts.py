@@ -9,10 +9,10 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from onnxproof.records import (
     ExportOutcome,
-    Ladder,
     Loaded,
     Proof,
     Registration,
+    SearchResult,
     VersionMeasurement,
     Work,
 )
@@ -63,9 +63,9 @@ def publish_measurement(registration: Registration, found: VersionMeasurement, w
     _link(registration)
 
 
-def publish_refusal(name: str, loaded: Loaded, ladder: Ladder) -> None:
-    """Why no candidate stands, verdict by verdict."""
-    _report(name, render_refusal(name, loaded, ladder))
+def publish_refusal(name: str, loaded: Loaded, search: SearchResult) -> None:
+    """Why no candidate was proven, verdict by verdict."""
+    _report(name, render_refusal(name, loaded, search))
 
 
 def _report(name: str, markdown: str) -> None:

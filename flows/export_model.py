@@ -18,21 +18,21 @@ from onnxproof.pipeline.outcome import refuse_withheld
 from onnxproof.pipeline.plan import make_plan
 from onnxproof.pipeline.run import Stages, run_chain
 from onnxproof.proof.versions import flow_version
-from onnxproof.records import ExportOutcome, Ladder, Loaded, Proof, Work
+from onnxproof.records import ExportOutcome, Loaded, Proof, SearchResult, Work
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Spec
 from tasks.benchmark import benchmark
 from tasks.check import check
+from tasks.comparison import comparison
 from tasks.conclude import conclude
 from tasks.export import export
 from tasks.load import load
-from tasks.localise import localise
+from tasks.localize import localize
 from tasks.look_up import look_up
 from tasks.measure_elsewhere import measure_elsewhere
 from tasks.promote import promote
 from tasks.register import register
 from tasks.simplify import simplify
-from tasks.trial import trial
 
 
 class Promotion(StrEnum):
@@ -91,18 +91,18 @@ def export_model(
             publish(ended)
             refuse_withheld(ended)
     except OnnxproofError as error:
-        return Failed(message=_told_error(error), data=error)
+        return Failed(message=_error_message(error), data=error)
     # Prefect's own names: its pages leave runs with other ones out of their lists.
     name = "Cached" if ended.status == "unchanged" else "Completed"
-    return Completed(name=name, message=_told(ended), data=ended)
+    return Completed(name=name, message=_end_message(ended), data=ended)
 
 
-def concluded(spec: Spec, work: Work, key: str, loaded: Loaded, ladder: Ladder) -> Proof:
+def concluded(spec: Spec, work: Work, key: str, loaded: Loaded, search: SearchResult) -> Proof:
     """The task ``conclude``; when no candidate stands, the page says why."""
     try:
-        return conclude(spec, work, key, loaded, ladder)
+        return conclude(spec, work, key, loaded, search)
     except OnnxproofError:
-        publish_refusal(spec.name, loaded, ladder)
+        publish_refusal(spec.name, loaded, search)
         raise
 
 
@@ -112,12 +112,12 @@ ORDER = Stages(
     export=export,
     simplify=simplify,
     check=check,
-    localise=localise,
+    localize=localize,
     benchmark=benchmark,
     conclude=concluded,
     register=register,
     measure_elsewhere=measure_elsewhere,
-    trial=trial,
+    comparison=comparison,
     promote=promote,
 )
 """Tasks in the order of a run; export to benchmark for each candidate."""
@@ -125,16 +125,16 @@ ORDER = Stages(
 
 def _overrides(promotion: Promotion, search: Search) -> list[str]:
     chosen = {"promote": promotion, "export.search": search}
-    return [f"{place}={value}" for place, value in chosen.items() if value != "from_spec"]
+    return [f"{key}={value}" for key, value in chosen.items() if value != "from_spec"]
 
 
-def _told_error(error: OnnxproofError) -> str:
+def _error_message(error: OnnxproofError) -> str:
     if isinstance(error, Refused):
         return f"Refused: {error}"
     return f"Bad input: {error}" if isinstance(error, BadInput) else str(error)
 
 
-def _told(ended: ExportOutcome) -> str:
+def _end_message(ended: ExportOutcome) -> str:
     registration = ended.registration
     assert registration is not None
     aliases = ", ".join(registration.aliases) or "no alias"

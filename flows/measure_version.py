@@ -63,5 +63,5 @@ def measure_version(
     except OnnxproofError as error:
         return Failed(message=str(error), data=error)
     wrong = [check for check in measured.checks if check.verdict.outcome == "failed"]
-    told = f"Wrong on {', '.join(check.provider for check in wrong)}" if wrong else "Measured"
-    return Completed(message=f"{told}: {registration.model_uri}", data=measured)
+    text = f"Wrong on {', '.join(check.provider for check in wrong)}" if wrong else "Measured"
+    return Completed(message=f"{text}: {registration.model_uri}", data=measured)

@@ -43,7 +43,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._stage = ""
-        self._told_at = 0.0
+        self._shown_at = 0.0
         self._artifact: UUID | None = None
 
     def __call__(self, step: Step) -> None:
@@ -52,11 +52,11 @@ class Watcher:
         if not step.total or step.stage != self._stage:
             self.end_stage()
             self._stage = step.stage
-        elif now - self._told_at < SECONDS_BETWEEN:
+        elif now - self._shown_at < SECONDS_BETWEEN:
             return
         else:
             self._count(step)
-        self._told_at = now
+        self._shown_at = now
         get_run_logger().info("%s", step.text)
 
     def end_stage(self) -> None:

@@ -21,7 +21,7 @@ from tasks.fleet import alone_in_the_fleet
     persist_result=False,
 )
 def benchmark(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
-    """Latencies of every contender."""
+    """Latencies of every runner."""
     return measure(
         spec, work, candidates, alone=partial(alone_in_the_fleet, spec.benchmark.providers)
     )

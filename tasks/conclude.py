@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from onnxproof.pipeline.conclude import conclude as write_proof
-from onnxproof.records import Ladder, Loaded, Proof, Work
+from onnxproof.records import Loaded, Proof, SearchResult, Work
 from onnxproof.spec import Spec
 
 
@@ -17,6 +17,6 @@ from onnxproof.spec import Spec
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def conclude(spec: Spec, work: Work, key: str, loaded: Loaded, ladder: Ladder) -> Proof:
+def conclude(spec: Spec, work: Work, key: str, loaded: Loaded, search: SearchResult) -> Proof:
     """The proof of the chosen candidate; raises when nothing was proven."""
-    return write_proof(spec, work, key, loaded, ladder)
+    return write_proof(spec, work, key, loaded, search)

@@ -117,8 +117,8 @@ def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> M
         )
         return not_measured(asked, reason)
     if not state.is_completed():
-        told = " ".join((state.message or "").split())[:600]
-        return not_measured(asked, f"its run {run.name} ended as {state.name}: {told}")
+        text = " ".join((state.message or "").split())[:600]
+        return not_measured(asked, f"its run {run.name} ended as {state.name}: {text}")
     with tempfile.TemporaryDirectory(prefix="onnxproof-") as folder:
         found = read_measurement(registration, str(run.id), Path(folder))
     wrong = [check for check in found.checks if check.verdict.outcome == "failed"]

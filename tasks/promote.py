@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from onnxproof import tracking
-from onnxproof.records import Registration, Trial
+from onnxproof.records import Comparison, Registration
 from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 
 
@@ -22,7 +22,7 @@ from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
     persist_result=False,
 )
 def promote(
-    registration: Registration, mode: Literal["auto", "never"], trial: Trial | None
+    registration: Registration, mode: Literal["auto", "never"], comparison: Comparison | None
 ) -> Registration:
-    """The version as it stands when the mode has been followed."""
-    return tracking.promote(registration, mode, trial)
+    """The version, with the aliases it has afterwards."""
+    return tracking.promote(registration, mode, comparison)

@@ -135,7 +135,7 @@ def test_the_model_is_in_the_catalog(deployment: dict[str, Any]) -> None:
 def test_the_model_may_be_loaded(deployment: dict[str, Any]) -> None:
     spec, _ = resolve_spec(deployment["parameters"]["model"], (), CATALOG, only_catalog=True)
     allowed = deployment["work_pool"]["job_variables"]["env"]["ONNXPROOF_ALLOW"].split(",")
-    assert spec.source.place.partition(":")[0].partition(".")[0] in allowed
+    assert spec.source.target.partition(":")[0].partition(".")[0] in allowed
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: flow.name)

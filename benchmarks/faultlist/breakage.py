@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from benchmarks.faultlist.edits import change, of_type
-from onnxproof.records import Candidate, Ledger, Verdict, Work
+from onnxproof.records import Candidate, Verdict, WeightMatch, Work
 
 CHUNK: Final = 50_000_000
 MOST_CHUNKS: Final = 60
@@ -118,7 +118,7 @@ def simplifier_eats() -> AbstractContextManager[object]:
 
 
 def simplifier_sees_no_weights() -> AbstractContextManager[object]:
-    """Onnxsim's own behaviour on external data that is not loaded: it takes weights for one."""
+    """Onnxsim's own behavior on external data that is not loaded: it takes weights for one."""
     return mock.patch(
         "onnxproof.graph.external_data.on_graph_alone", lambda model, change: change(model)
     )
@@ -150,12 +150,12 @@ def provider_is_listed() -> AbstractContextManager[object]:
     return mock.patch("onnxproof.runtime.session.available_providers", return_value=listed)
 
 
-def no_ledger() -> AbstractContextManager[object]:
+def no_weight_match() -> AbstractContextManager[object]:
     """Weights are matched, and whatever comes of it is let through."""
     from onnxproof.weights.provenance import check_weights
 
-    def lenient(work: Work, candidate: Candidate) -> tuple[Verdict, Ledger]:
-        verdict, ledger = check_weights(work, candidate)
-        return verdict.model_copy(update={"outcome": "passed"}), ledger
+    def lenient(work: Work, candidate: Candidate) -> tuple[Verdict, WeightMatch]:
+        verdict, weight_match = check_weights(work, candidate)
+        return verdict.model_copy(update={"outcome": "passed"}), weight_match
 
     return mock.patch("onnxproof.weights.provenance.check_weights", lenient)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmarks.faultlist.breakage import no_ledger
+from benchmarks.faultlist.breakage import no_weight_match
 from benchmarks.faultlist.fault import Fault, Stage, Victim
 from benchmarks.faultlist.subjects import SUBJECTS
 from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
@@ -52,7 +52,7 @@ class Found(NamedTuple):
     reason: str
     seconds: float  # of the stages from the fault on
     victim: Victim | None = None  # the damaged files, where there are some
-    without_ledger: str = ""  # the verdict, if weights were not matched by bytes
+    without_weights: str = ""  # the verdict, if weights were not matched by bytes
 
 
 class Under(NamedTuple):
@@ -99,7 +99,7 @@ class Bench:
             verdict, reason = _refusal(result)
         seconds = time.monotonic() - start
         if verdict == "weights" and victim is not None:
-            without = _refusal(self._check(victim, asked, no_ledger))[0]
+            without = _refusal(self._check(victim, asked, no_weight_match))[0]
         roots = (str(self.folder), str(ROOT))
         return Found(
             caught=bool(verdict),
@@ -108,7 +108,7 @@ class Bench:
             reason=without_folders(reason, roots)[:400],
             seconds=seconds,
             victim=victim,
-            without_ledger=without,
+            without_weights=without,
         )
 
     def _after_export(

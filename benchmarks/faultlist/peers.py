@@ -82,15 +82,15 @@ def verify(question: Question) -> Answer:
     from torch.onnx._internal.exporter._verification import VerificationInfo
 
     names, found = _outputs(question)
-    told = []
+    message = []
     for name, expected, actual in zip(names, question.expected.values(), found, strict=False):
         wanted, given = torch.from_numpy(expected), torch.from_numpy(actual)
         info = VerificationInfo.from_tensors(name, wanted, given)
         if info.max_abs_diff >= LIMIT_ABS:
-            told.append(f"{name}: absolute difference of {info.max_abs_diff:.3g}")
+            message.append(f"{name}: absolute difference of {info.max_abs_diff:.3g}")
         if info.max_rel_diff >= LIMIT_REL:
-            told.append(f"{name}: relative difference of {info.max_rel_diff:.3g}")
-    return Answer("caught", "; ".join(told)) if told else Answer("missed")
+            message.append(f"{name}: relative difference of {info.max_rel_diff:.3g}")
+    return Answer("caught", "; ".join(message)) if message else Answer("missed")
 
 
 def allclose(question: Question) -> Answer:

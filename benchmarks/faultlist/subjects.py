@@ -38,7 +38,7 @@ class Subject:
         return parse_spec(data, self.name)
 
 
-ASTRAY: Final = "benchmarks.faultlist.astray"
+DEEP_MODEL: Final = "benchmarks.faultlist.deep_model"
 ELSEWHERE: Final = {
     "providers": [{"name": "ROCMExecutionProvider", "required": True}], "seconds": 0.1,
 }  # fmt: skip
@@ -49,8 +49,8 @@ IMAGE: Final = {"image": "float32[batch, 1, 8, 8] in 0..1"}
 ROWS: Final = {"x": "float32[batch, 4]"}
 
 
-def _astray(name: str, **inputs: str) -> Subject:
-    return Subject(name, ROWS | inputs, factory=f"{ASTRAY}:{name}")
+def _unmatched(name: str, **inputs: str) -> Subject:
+    return Subject(name, ROWS | inputs, factory=f"{DEEP_MODEL}:{name}")
 
 
 SUBJECTS: Final = {
@@ -86,9 +86,9 @@ SUBJECTS: Final = {
         ),
         Subject("half", {"x": {"dtype": "float16", "shape": ["batch", 64], "scale": 200}}),
         Subject("rounds", ROWS | {"steps": "int64[] in 0..6"}),
-        Subject("unseeded", IMAGE, factory=f"{ASTRAY}:unseeded"),
-        *map(_astray, ("drops", "nan", "branches", "counts", "squeezes", "hangs")),
-        _astray("steps", steps="int64[] in 0..6"),
+        Subject("unseeded", IMAGE, factory=f"{DEEP_MODEL}:unseeded"),
+        *map(_unmatched, ("drops", "nan", "branches", "counts", "squeezes", "hangs")),
+        _unmatched("steps", steps="int64[] in 0..6"),
         Subject(
             "another_file",
             IMAGE,

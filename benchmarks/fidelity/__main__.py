@@ -12,7 +12,7 @@ from benchmarks.fidelity.comparisons import compare
 from benchmarks.fidelity.cost import cost
 from benchmarks.fidelity.page import claims, holds, render
 from benchmarks.fidelity.plain import agree
-from benchmarks.fidelity.rows import TRIALS, Row
+from benchmarks.fidelity.rows import COMPARISONS_BY_PART, Row
 from benchmarks.json_lines import append, last_rows
 from onnxproof.isolation.child import prepare_children
 
@@ -26,7 +26,9 @@ PROCESSES: Final = DOCS / "benchmark-processes.md"
 def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=TRIALS, default=list(TRIALS))
+    parser.add_argument(
+        "--only", nargs="+", choices=COMPARISONS_BY_PART, default=list(COMPARISONS_BY_PART)
+    )
     parser.add_argument("--rows", type=Path, default=ROWS, help="JSON lines to go on with")
     parser.add_argument("--render", action="store_true", help="write the page, measure nothing")
     asked = parser.parse_args()
@@ -44,9 +46,9 @@ def _measure(parts: Sequence[str], path: Path) -> None:
     done = set(last_rows(path, Row, "name"))
     waiting = [
         (part, number)
-        for number in range(max(TRIALS.values()))
+        for number in range(max(COMPARISONS_BY_PART.values()))
         for part in parts
-        if number < TRIALS[part] and f"{part} {number}" not in done
+        if number < COMPARISONS_BY_PART[part] and f"{part} {number}" not in done
     ]
     prepare_children()
     for count, (part, number) in enumerate(waiting, 1):

@@ -1,4 +1,4 @@
-"""Comparisons whose answer is known, each as a trial makes them."""
+"""Comparisons whose answer is known, each as a comparison makes them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Final
 from benchmarks.fidelity.models import PAIRS, Chain, save
 from benchmarks.fidelity.rows import Row
 from benchmarks.json_lines import versions
-from onnxproof.benchmark.head_to_head import DuelRequest, fight
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.head_to_head import HeadToHeadRequest, compare_models
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.errors import BenchmarkError
 from onnxproof.isolation.child import run_in_child
 from onnxproof.isolation.machine_lock import alone_on_this_machine
@@ -47,8 +47,8 @@ def compare(part: str, number: int, folder: Path) -> Row:
     start = time.monotonic()
     with alone_on_this_machine(lambda: None), _loaded(number) if part == "aa" else _quiet():
         found = run_in_child(
-            fight,
-            DuelRequest(course_of(first), work, models),
+            compare_models,
+            HeadToHeadRequest(course_of(first), work, models),
             failed=BenchmarkError,
             limits=Limits(),
             log=folder / "log",
@@ -62,21 +62,21 @@ def compare(part: str, number: int, folder: Path) -> Row:
         ratio=ratio.ratio,
         low=ratio.low,
         high=ratio.high,
-        sittings=found.sittings,
+        repetitions=found.repetitions,
         rounds=ratio.rounds,
         seconds=time.monotonic() - start,
-        suspicions=tuple(sorted({suspicion.rule for suspicion in found.result.suspicions})),
+        quality_warnings=tuple(sorted({warning.rule for warning in found.result.quality_warnings})),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
         cpu_model=found.result.environment.cpu_model if found.result.environment else "",
     )
 
 
-def course_of(chain: Chain) -> Course:
+def course_of(chain: Chain) -> Workload:
     """Its input, and the default budget."""
     inputs = {"x": InputSpec.model_validate(f"float32[batch, {chain.width}]")}
     dims = {"batch": Dim(min=1, max=64)}
-    return Course(inputs, dims, BenchmarkSpec(at=({"batch": chain.batch},)), seed=0)
+    return Workload(inputs, dims, BenchmarkSpec(at=({"batch": chain.batch},)), seed=0)
 
 
 @contextlib.contextmanager

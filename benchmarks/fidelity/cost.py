@@ -40,7 +40,7 @@ def cost(number: int, folder: Path) -> Row:
         first=name,
         second="PyTorch, plain, simplified",
         ratio=1.0,
-        sittings=found.ratios[0].sittings,
+        repetitions=found.ratios[0].repetitions,
         rounds=found.ratios[0].rounds,
         seconds=time.monotonic() - start,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from benchmarks.fidelity.rows import TRIALS, Row
+from benchmarks.fidelity.rows import COMPARISONS_BY_PART, Row
 from benchmarks.json_lines import version_lines
 from onnxproof.report.markdown import table
 
@@ -15,15 +15,15 @@ MOST_APART: Final = 0.03
 MOST_SECONDS: Final = 20.0
 HEAD: Final = """# Fidelity of the benchmark
 
-What `benchmark`, the trial and `onnxproof bench` say, where the answer is known. `python -m
+What `benchmark`, the comparison and `onnxproof bench` say, where the answer is known. `python -m
 benchmarks.fidelity` measures what has no row in [its file](benchmark-fidelity.jsonl)
-yet and writes this page; every comparison is made as a trial makes it, in a child of its own, at
-the default budget of 5 s.
+yet and writes this page; every comparison runs as in a promotion, in a child of its own, at the
+default budget of 5 s.
 """
 COMPARISONS: Final = """
 ## Comparisons
 
-The ratio is the median over trials, the width that of the 99 % interval. An A/A comparison is one
+The ratio is the median over comparisons, the width that of the 99 % interval. An A/A comparison is
 of a graph with itself, while a second process loads the same core for a second and leaves it for a
 second, on average.
 """
@@ -63,7 +63,7 @@ def render(rows: Mapping[str, Row], processes: str) -> str:
             (
                 "first",
                 "over second",
-                "trials",
+                "comparisons",
                 "slower",
                 "faster",
                 "ratio",
@@ -82,9 +82,9 @@ def render(rows: Mapping[str, Row], processes: str) -> str:
         ),
         "\n## Cost\n",
         table(
-            ("demo model, batch 1", "contenders", "seconds", "sittings", "rounds"),
+            ("demo model, batch 1", "runners", "seconds", "repetitions", "rounds"),
             [
-                (cost.first, cost.second, f"{cost.seconds:.1f}", cost.sittings, cost.rounds)
+                (cost.first, cost.second, f"{cost.seconds:.1f}", cost.repetitions, cost.rounds)
                 for cost in _of(every, "cost")
             ],
         ),
@@ -117,20 +117,20 @@ def claims(rows: Mapping[str, Row]) -> list[Claim]:
             "the median is within 3 % of a plain loop's",
             f"{near} of {len(medians)} models",
             "9 of 10",
-            len(medians) == TRIALS["median"] and near >= 9,
+            len(medians) == COMPARISONS_BY_PART["median"] and near >= 9,
         ),
         Claim(
-            "three contenders at the default budget",
+            "three runners at the default budget",
             f"{longest:.1f} s at most",
             f"{MOST_SECONDS:g} s",
-            len(costs) == TRIALS["cost"] and longest <= MOST_SECONDS,
+            len(costs) == COMPARISONS_BY_PART["cost"] and longest <= MOST_SECONDS,
         ),
     ]
 
 
 def _share(text: str, rows: Sequence[Row], bound: float, *, most: bool) -> Claim:
     called = sum(row.called == "slower" for row in rows)
-    whole = rows and len(rows) == TRIALS[rows[0].part]
+    whole = rows and len(rows) == COMPARISONS_BY_PART[rows[0].part]
     share = called / len(rows) if rows else 0.0
     word = "at most" if most else "at least"
     holds = bool(whole) and (share <= bound if most else share >= bound)
@@ -143,16 +143,16 @@ def _comparisons(rows: Iterable[Row]) -> Iterable[tuple[object, ...]]:
         if row.part not in ("median", "cost"):
             pairs[row.first, row.second].append(row)
     for (first, second), found in pairs.items():
-        called = Counter(trial.called for trial in found)
+        called = Counter(comparison.called for comparison in found)
         yield (
             first,
             "itself" if first == second else second,
             len(found),
             called["slower"],
             called["faster"],
-            f"{statistics.median(trial.ratio for trial in found):.4f}",
-            f"{statistics.median(trial.high - trial.low for trial in found):.4f}",
-            sum("machine busy" in trial.suspicions for trial in found),
+            f"{statistics.median(comparison.ratio for comparison in found):.4f}",
+            f"{statistics.median(comparison.high - comparison.low for comparison in found):.4f}",
+            sum("machine busy" in comparison.quality_warnings for comparison in found),
         )
 
 

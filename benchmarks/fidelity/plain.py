@@ -16,8 +16,8 @@ import onnx
 from benchmarks.fidelity.models import LARGE, SMALL, TINY, Chain, save
 from benchmarks.fidelity.rows import Row
 from benchmarks.json_lines import versions
-from onnxproof.benchmark.head_to_head import DuelRequest, fight
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.head_to_head import HeadToHeadRequest, compare_models
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.errors import BenchmarkError
 from onnxproof.isolation.child import run_in_child
 from onnxproof.isolation.machine_lock import alone_on_this_machine
@@ -131,21 +131,21 @@ def agree(number: int, folder: Path) -> Row:
     model = MODELS[number]
     path = model.write(folder / "model.onnx")
     inputs = {"x": InputSpec.model_validate(model.line)}
-    course = Course(inputs, {"batch": Dim(min=1, max=64)}, BenchmarkSpec(at=(model.at,)))
-    np.savez(folder / "feed.npz", x=course.feed(course.points[0])["x"])
+    workload = Workload(inputs, {"batch": Dim(min=1, max=64)}, BenchmarkSpec(at=(model.at,)))
+    np.savez(folder / "feed.npz", x=workload.feed(workload.points[0])["x"])
     onnx.save(onnx.load(path), folder / "again.onnx")
     work = Work(folder=str(folder), roots=(), allow=(), metadata={})
-    request = DuelRequest(course, work, {"model": path, "again": folder / "again.onnx"})
+    request = HeadToHeadRequest(workload, work, {"model": path, "again": folder / "again.onnx"})
     command = [sys.executable, "-c", LOOP, str(path), str(folder / "feed.npz")]
     start, ratios = time.monotonic(), []
     with alone_on_this_machine(lambda: None):
         for _ in range(REPEATS):
             found = run_in_child(
-                fight, request, failed=BenchmarkError, limits=Limits(), log=folder / "log"
+                compare_models, request, failed=BenchmarkError, limits=Limits(), log=folder / "log"
             ).result
-            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            message = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             latency = found.latencies[0]
-            ratios.append(latency.p50_ms / float(told))
+            ratios.append(latency.p50_ms / float(message))
     print(f"{model.name}: {' '.join(f'{ratio:.3f}' for ratio in sorted(ratios))}", flush=True)
     return Row(
         name=f"median {number}",
@@ -156,7 +156,7 @@ def agree(number: int, folder: Path) -> Row:
         p50_ms=latency.p50_ms,
         rounds=latency.samples,
         seconds=time.monotonic() - start,
-        suspicions=tuple(sorted({suspicion.rule for suspicion in found.suspicions})),
+        quality_warnings=tuple(sorted({warning.rule for warning in found.quality_warnings})),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
         cpu_model=found.environment.cpu_model if found.environment else "",

@@ -1,4 +1,4 @@
-"""One process for all contenders, or one for each: which is nearer to a contender that is alone?
+"""One process for all runners, or one for each: which is nearer to a runner that is alone?
 
 ``python -m benchmarks.fidelity.processes`` times PyTorch and ONNX Runtime on the same layers three
 ways: alone in a fresh process, in turn in one process, and in turn in two that wait for their turn.
@@ -51,7 +51,7 @@ def call_of(kind: str, chain: Chain, path: Path) -> Callable[[], object]:
 
 
 def together(kinds: tuple[str, ...], chain: Chain, path: Path, sender: Connection) -> None:
-    """In a process: these contenders in turn."""
+    """In a process: these runners in turn."""
     calls = [call_of(kind, chain, path) for kind in kinds]
     taken = take_samples(calls, 0, seconds=SECONDS)
     sender.send([statistics.median(sample) for sample in taken])
@@ -109,7 +109,7 @@ def _together(kinds: tuple[str, ...], chain: Chain, path: Path) -> list[float]:
 
 def main() -> None:
     """Print a table: each way over alone, median and range of the repeats."""
-    print("| model | contender | alone, ms | one process | a process each |")
+    print("| model | runner | alone, ms | one process | a process each |")
     print("| --- | --- | --- | --- | --- |")
     for chain in (TINY, SMALL, LARGE):
         with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,13 @@ from typing import Final, Literal
 from onnxproof.records import Record
 
 Called = Literal["slower", "faster", "not told apart"]
-TRIALS: Final = {"aa": 200, "slower by 5 %": 100, "slower by 2 %": 100, "median": 10, "cost": 2}
+COMPARISONS_BY_PART: Final = {
+    "aa": 200,
+    "slower by 5 %": 100,
+    "slower by 2 %": 100,
+    "median": 10,
+    "cost": 2,
+}
 
 
 class Row(Record):
@@ -21,10 +27,10 @@ class Row(Record):
     low: float = 0.0
     high: float = 0.0
     p50_ms: float = 0.0
-    sittings: int = 0
+    repetitions: int = 0
     rounds: int = 0
     seconds: float
-    suspicions: tuple[str, ...] = ()  # rules
+    quality_warnings: tuple[str, ...] = ()  # rules
     measured_at: str
     versions: dict[str, str]
     cpu_model: str = ""

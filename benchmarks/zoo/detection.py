@@ -37,7 +37,7 @@ class YoloHead(nn.Module):
         self.heads = nn.ModuleList(nn.Conv2d(16, 5 + classes, 1) for _ in range(2))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Rows of centre, size, and scores, for every cell of both scales."""
+        """Rows of center, size, and scores, for every cell of both scales."""
         fine = self.fine(image)
         rows = []
         for level, (scale, head) in enumerate(
@@ -51,9 +51,9 @@ class YoloHead(nn.Module):
         ys, xs = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         grid = torch.stack([xs, ys], -1).view(1, height * width, 2).to(raw.dtype)
         cells = raw.view(batch, fields, height * width).transpose(1, 2)
-        centre = (cells[..., :2].sigmoid() + grid) * stride
+        center = (cells[..., :2].sigmoid() + grid) * stride
         size = cells[..., 2:4].exp() * stride
-        return torch.cat([centre, size, cells[..., 4:].sigmoid()], -1)
+        return torch.cat([center, size, cells[..., 4:].sigmoid()], -1)
 
 
 class PyramidHead(nn.Module):

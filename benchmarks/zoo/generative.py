@@ -104,8 +104,8 @@ class VisionLanguage(nn.Module):
         length = both.shape[1]
         both = both + self.places(torch.arange(length, device=both.device))
         mask = torch.full((length, length), float("-inf")).triu(1)
-        told = self.layer(both, src_mask=mask)
-        scores: torch.Tensor = self.scores(told[:, seen.shape[1] :])
+        message = self.layer(both, src_mask=mask)
+        scores: torch.Tensor = self.scores(message[:, seen.shape[1] :])
         return scores
 
 
@@ -128,7 +128,7 @@ class WaveNet(nn.Module):
         for number, (gates, skip) in enumerate(zip(self.gates, self.skips, strict=True)):
             padded = functional.pad(sound, (2**number, 0))
             value, gate = gates(padded).chunk(2, 1)
-            told = skip(value.tanh() * gate.sigmoid())
-            sound, total = sound + told, total + told
+            message = skip(value.tanh() * gate.sigmoid())
+            sound, total = sound + message, total + message
         scores: torch.Tensor = self.made(functional.relu(total))
         return scores

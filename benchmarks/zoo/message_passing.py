@@ -20,7 +20,7 @@ def in_degree(target: torch.Tensor, nodes: int, dtype: torch.dtype) -> torch.Ten
 
 
 class GraphConvolution(nn.Module):
-    """GCN: neighbours weighted by the degrees of both ends."""
+    """GCN: neighbors weighted by the degrees of both ends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class GraphAttention(nn.Module):
 
 
 class GraphSage(nn.Module):
-    """GraphSAGE: a node beside the mean of its neighbours."""
+    """GraphSAGE: a node beside the mean of its neighbors."""
 
     def __init__(self) -> None:
         super().__init__()

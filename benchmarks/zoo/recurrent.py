@@ -18,8 +18,8 @@ class Tagger(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Scores of five tags."""
-        told, _ = self.body(self.words(tokens))
-        scores: torch.Tensor = self.scores(told)
+        message, _ = self.body(self.words(tokens))
+        scores: torch.Tensor = self.scores(message)
         return scores
 
 
@@ -65,6 +65,6 @@ class TokenShift(nn.Module):
         past = (places[:, None] >= places[None, :]).to(given.dtype)
         weights = torch.exp(-self.decay.exp() * ago[..., None]) * past[..., None]
         top = torch.einsum("tsc,bsc->btc", weights, key * value)
-        told = top / torch.einsum("tsc,bsc->btc", weights, key)
-        scores: torch.Tensor = self.scores(self.gate(mixed).sigmoid() * told)
+        message = top / torch.einsum("tsc,bsc->btc", weights, key)
+        scores: torch.Tensor = self.scores(self.gate(mixed).sigmoid() * message)
         return scores

@@ -86,7 +86,7 @@ def export(
     ] = None,
 ) -> None:
     """Export a model to ONNX, prove the file against PyTorch, and register it."""
-    from flows.cli.display import tell_outcome, watched
+    from flows.cli.display import show_outcome, watched
     from onnxproof.pipeline.plan import override_lines
 
     with reported(json):
@@ -96,7 +96,7 @@ def export(
             outcome = _run_flow(model, lines, promote, force=force)
         if json:
             write_outcome(json, outcome)
-        tell_outcome(console, outcome)
+        show_outcome(console, outcome)
 
 
 @app.command()
@@ -144,7 +144,7 @@ def operators(
     json: Annotated[bool, typer.Option("--json", help="The reports as JSON.")] = False,
 ) -> None:
     """List a model's PyTorch operators, what becomes of each, and all that have no translation."""
-    from flows.cli.display import tell_operators, watched
+    from flows.cli.display import show_operators, watched
     from onnxproof.api import list_operators
 
     with reported():
@@ -161,7 +161,7 @@ def operators(
             lines = ",\n".join(report.model_dump_json(indent=2) for report in reports)
             sys.stdout.write(f"[{lines}]\n")
         else:
-            tell_operators(console, reports)
+            show_operators(console, reports)
         if all(report.fault for report in reports):
             raise typer.Exit(ExportError.exit_code)
 

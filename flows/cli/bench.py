@@ -38,7 +38,7 @@ def bench(  # noqa: PLR0913  # a command's options
         typer.Option("--provider", metavar="NAME", help="Execution provider; may be repeated."),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.01, help="For each point, all contenders together.")
+        float | None, typer.Option(min=0.01, help="For each point, all runners together.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of one operator.")] = None,
     values: Annotated[
@@ -79,7 +79,7 @@ def bench(  # noqa: PLR0913  # a command's options
             raise BadInput(f"cannot write {picture}: {error.strerror}") from None
         if json:
             write_file(json, found.result.model_dump_json(indent=2) + "\n")
-        tell_bench(Console(), found, panels, picture)
+        show_bench(Console(), found, panels, picture)
 
 
 def points(options: Sequence[str] | None) -> tuple[dict[str, int], ...]:
@@ -100,19 +100,19 @@ def points(options: Sequence[str] | None) -> tuple[dict[str, int], ...]:
     return tuple(found)
 
 
-def tell_bench(console: Console, found: Bench, panels: Any, picture: Path) -> None:
+def show_bench(console: Console, found: Bench, panels: Any, picture: Path) -> None:
     """Tables, a plot for each place and shape, and where the rest is."""
     from onnxproof.report.latency import bench_sections
     from onnxproof.report.latency_plot import for_terminal
 
     for heading, text in bench_sections(found.result):
-        _tell_table(console, heading, text)
+        _show_table(console, heading, text)
     for plot in for_terminal(panels, console.width, colored=console.is_terminal):
         console.file.write(plot + "\n")
-    _tell_lines(console, (f"plot     {picture}", f"samples  {found.folder}/benchmark.parquet"))
+    _show_lines(console, (f"plot     {picture}", f"samples  {found.folder}/benchmark.parquet"))
 
 
-def _tell_table(console: Console, heading: str, text: str) -> None:
+def _show_table(console: Console, heading: str, text: str) -> None:
     if console.is_terminal:
         from rich.markdown import Markdown
 
@@ -121,6 +121,6 @@ def _tell_table(console: Console, heading: str, text: str) -> None:
         console.file.write(f"## {heading}\n\n{text}\n\n")
 
 
-def _tell_lines(console: Console, lines: Iterable[str]) -> None:
+def _show_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

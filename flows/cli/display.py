@@ -33,7 +33,7 @@ class _Row:
         return (self.ended or time.monotonic()) - self.started
 
 
-class Stages:
+class StageRows:
     """Rows of a live display; a step without a total begins a row, one with a total fills it."""
 
     def __init__(self) -> None:
@@ -70,14 +70,14 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told_at = 0.0
+        self._shown_at = 0.0
 
     def __call__(self, step: Step) -> None:
         """Print a line, unless one about the same was printed just now."""
         now = time.monotonic()
-        if step.total and now - self._told_at < SECONDS_BETWEEN:
+        if step.total and now - self._shown_at < SECONDS_BETWEEN:
             return
-        self._told_at = now
+        self._shown_at = now
         count = f" ({step.done}/{step.total})" if step.total else ""
         self._console.print(f"{step.text}{count}", highlight=False, markup=False)
 
@@ -91,7 +91,7 @@ def watched(console: Console) -> Iterator[None]:
         return
     from rich.live import Live
 
-    stages = Stages()
+    stages = StageRows()
     with Live(stages, console=console, refresh_per_second=8), listen(stages):
         try:
             yield
@@ -99,7 +99,7 @@ def watched(console: Console) -> Iterator[None]:
             stages.end()
 
 
-def tell_outcome(console: Console, outcome: ExportOutcome) -> None:
+def show_outcome(console: Console, outcome: ExportOutcome) -> None:
     """The summary of a run that ended well."""
     from onnxproof.report.proof import summarize
 
@@ -113,7 +113,7 @@ def tell_outcome(console: Console, outcome: ExportOutcome) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def tell_operators(console: Console, reports: Sequence[OperatorReport]) -> None:
+def show_operators(console: Console, reports: Sequence[OperatorReport]) -> None:
     """A table for each strategy on a terminal; elsewhere a line for each operator, with tabs."""
     from rich.table import Table
 
@@ -136,7 +136,7 @@ def tell_operators(console: Console, reports: Sequence[OperatorReport]) -> None:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
-def tell_error(console: Console, error: OnnxproofError) -> None:
+def show_error(console: Console, error: OnnxproofError) -> None:
     """One paragraph, and for a stage that broke the last it printed."""
     word = "refused" if isinstance(error, Refused) else "error"
     console.print(f"[bold red]{word}[/] ", end="", highlight=False)

@@ -66,18 +66,18 @@ def _end(error: BaseException, json: Path | None) -> int:
 
     outcome = failed(error)
     progress_console.show_cursor()
-    _tell(error)
+    _show(error)
     if json:
         with contextlib.suppress(BadInput):
             write_outcome(json, outcome)
     return outcome.exit_code
 
 
-def _tell(error: BaseException) -> None:
-    from flows.cli.display import tell_error
+def _show(error: BaseException) -> None:
+    from flows.cli.display import show_error
 
     if isinstance(error, OnnxproofError):
-        tell_error(progress_console, error)
+        show_error(progress_console, error)
     elif isinstance(error, KeyboardInterrupt):
         progress_console.print("interrupted")
     else:

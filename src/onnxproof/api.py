@@ -207,12 +207,12 @@ def plain_stages() -> Stages:
     from onnxproof.benchmark.stage import measure
     from onnxproof.check.stage import check_candidate
     from onnxproof.export.stage import export_onnx
-    from onnxproof.localize.stage import localise
+    from onnxproof.localize.stage import localize
     from onnxproof.pipeline.conclude import conclude
     from onnxproof.pipeline.load import load_source
     from onnxproof.pipeline.run import Stages
+    from onnxproof.promotion.comparison import compare_with_champion
     from onnxproof.promotion.measure_version import measure_elsewhere
-    from onnxproof.promotion.trial import hold_trial
     from onnxproof.simplify.stage import simplify
     from onnxproof.tracking import find_version, promote, register
 
@@ -222,12 +222,12 @@ def plain_stages() -> Stages:
         export=export_onnx,
         simplify=simplify,
         check=check_candidate,
-        localise=localise,
+        localize=localize,
         benchmark=measure,
         conclude=conclude,
         register=register,
         measure_elsewhere=measure_elsewhere,
-        trial=hold_trial,
+        comparison=compare_with_champion,
         promote=promote,
     )
 

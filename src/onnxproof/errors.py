@@ -9,10 +9,10 @@ OnnxproofError                 exit 1
     - ExportError
     - SimplifyError
     - CheckError
-    - LocaliseError
+    - LocalizeError
     - BenchmarkError
     - RegisterError
-    - TrialError
+    - ComparisonError
   x Refused                    exit 4   a stage finished and the answer is no
     - ReferenceRefused
     - ProofRefused
@@ -116,10 +116,10 @@ class CheckError(StageError):
     stage = "check"
 
 
-class LocaliseError(StageError):
-    """Where a graph goes wrong was not found; only ``localise`` sees it, since a verdict stands."""
+class LocalizeError(StageError):
+    """Where a graph goes wrong was not found; only ``localize`` sees it: the verdict stays."""
 
-    stage = "localise"
+    stage = "localize"
 
 
 class BenchmarkError(StageError):
@@ -134,10 +134,10 @@ class RegisterError(StageError):
     stage = "register"
 
 
-class TrialError(StageError):
+class ComparisonError(StageError):
     """A proven version and the champion could not be run beside each other."""
 
-    stage = "trial"
+    stage = "compare"
 
 
 class Refused(OnnxproofError):

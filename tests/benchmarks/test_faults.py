@@ -42,7 +42,7 @@ def test_an_export_without_a_fault_is_proven(bench: Bench, control: Fault) -> No
 def test_a_fault_below_every_budget_is_caught_by_bytes_alone(bench: Bench) -> None:
     row = next(fault for fault in FAULTS if fault.name == "row of an embedding")
     assert (found := bench.judge(row)).verdict == "weights"
-    assert not found.without_ledger
+    assert not found.without_weights
 
 
 def test_a_third_of_the_faults_is_tested_and_their_names_differ() -> None:

@@ -27,7 +27,7 @@ CLASSIC = [
     "example_outputs", "strip_doc_string", "dynamic_axes", "keep_initializers_as_inputs",
     "custom_opsets", "enable_onnx_checker", "use_external_data_format",
 ]  # fmt: skip
-"""Parameters of ``torch.onnx.export`` in PyTorch 1.6 and its neighbours."""
+"""Parameters of ``torch.onnx.export`` in PyTorch 1.6 and its neighbors."""
 
 
 def rows_of(title: str) -> dict[str, str]:

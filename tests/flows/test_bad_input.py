@@ -61,7 +61,7 @@ def nothing_is_left(home: Path) -> bool:
 
 
 BAD_INPUT = [
-    ({"colour": 1}, "colour: unknown key; valid here: benchmark, check"),
+    ({"color": 1}, "color: unknown key; valid here: benchmark, check"),
     ({"check": {"samples": "many"}}, "check.samples: Input should be a valid integer"),
     ({"dims": {"batch": {"min": 9, "max": 2}}}, "dims.batch: min 9 is above max 2"),
     ({"inputs": {"x": "flaot32[batch, 4]"}}, "unknown dtype 'flaot32'; did you mean float32?"),

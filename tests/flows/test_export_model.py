@@ -94,10 +94,10 @@ def test_a_refusal_names_the_first_wrong_node_and_leaves_a_model_of_it(
     )
     state = export_model(str(spec), return_state=True)
     assert state.name == "Failed"
-    told = f"first wrong at node /model/layers.0/Relu (Relu) in layers.0, {line_of('gelu')}"
-    assert f"; {told}" in str(state.message)
+    text = f"first wrong at node /model/layers.0/Relu (Relu) in layers.0, {line_of('gelu')}"
+    assert f"; {text}" in str(state.message)
     report = artifacts_of(state)["report-toy"]
-    assert f"## Where it goes wrong\n\n- trace: {told}. " in report
+    assert f"## Where it goes wrong\n\n- trace: {text}. " in report
     assert "`divergence/trace/model.onnx` in the work folder holds these nodes" in report
     (saved,) = (registry / "work" / "toy").glob("*/divergence/trace/model.onnx")
     assert (saved.parent / "test_data_set_0" / "output_0.pb").is_file()
@@ -155,7 +155,7 @@ def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]
         "benchmark-toy",
         "conclude-toy",
         "register-toy",
-        "trial-toy-v1",
+        "comparison-toy-v1",
         "promote-toy-v1",
     ]
 

@@ -98,10 +98,10 @@ def test_another_machine_measures_the_version_and_logs_to_its_run(
     assert files == {"benchmark.parquet", "latency.png", "measurement.json", "measurement.md"}
     metrics = client.get_run(run_id).data.metrics
     assert metrics["max_abs_diff/CPUExecutionProvider/output"] >= 0
-    kept = client.download_artifacts(run_id, "trial.json", str(tmp_path))
-    (told,) = json.loads(Path(kept).read_text())["elsewhere"]
-    assert told["measurement"]["model_uri"] == "models:/toy/1"
-    assert told["measurement"]["benchmark"]["latencies"][0]["contender"] == "version 1"
+    kept = client.download_artifacts(run_id, "comparison.json", str(tmp_path))
+    (message,) = json.loads(Path(kept).read_text())["elsewhere"]
+    assert message["measurement"]["model_uri"] == "models:/toy/1"
+    assert message["measurement"]["benchmark"]["latencies"][0]["runner"] == "version 1"
 
     other = {"factory": "tests.helpers.models:scaled", "kwargs": {"seed": 1}}
     second = onnxproof("export", write_spec(**asking("gpu"), source=other))

@@ -22,7 +22,8 @@ FILES = sorted(
     if path.stem not in ("__init__", "fleet", "policy")
 )
 TALK_TO_MLFLOW = {
-    "describe", "log_measurement", "look_up", "measure_version", "promote", "register", "trial",
+    "describe", "log_measurement", "look_up", "measure_version", "promote", "register",
+    "comparison",
 }  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def task_of(name: str) -> Task[..., Any]:
 
 
 def test_there_is_a_task_for_every_stage() -> None:
-    stages = {"load", "export", "simplify", "check", "localise", "benchmark", "register"}
+    stages = {"load", "export", "simplify", "check", "localize", "benchmark", "register"}
     assert stages | TALK_TO_MLFLOW | {"conclude", "measure_elsewhere"} == set(FILES)
 
 

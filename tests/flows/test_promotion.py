@@ -14,7 +14,7 @@ SLOW = {"inputs": {"x": "float32[batch, 256]"}, "dims": {"batch": {"max": 8}}}
 
 
 def of_layers(layers: int) -> dict[str, Any]:
-    """A model whose latency grows with its layers; its spec asks for a short trial."""
+    """A model whose latency grows with its layers; its spec asks for a short comparison."""
     return {
         **SLOW,
         "source": {"factory": "tests.helpers.models:deep", "kwargs": {"layers": layers}},
@@ -63,7 +63,7 @@ def test_a_slower_version_stays_challenger_until_the_gate_lets_it_through(
     assert tags["onnxproof.gates"].startswith("max_latency_regression failed: ")
     run_id = client.get_model_version("toy", "2").run_id
     assert run_id is not None
-    assert "trial.json" in {artifact.path for artifact in client.list_artifacts(run_id)}
+    assert "comparison.json" in {artifact.path for artifact in client.list_artifacts(run_id)}
 
     again = onnxproof("export", write_spec(**slow))
     assert (again.code, again.outcome["model_uri"]) == (4, "models:/toy/2")  # asked again

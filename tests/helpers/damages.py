@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from onnxproof.artifact import Artifact
 from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.localize.stage import LocaliseRequest
+from onnxproof.localize.stage import LocalizeRequest
 from onnxproof.records import Candidate, Divergence, Loaded, Work
 from onnxproof.runtime import open_session
 from onnxproof.samples.test_data import read_set
@@ -79,7 +79,7 @@ DAMAGES: dict[Damage, tuple[str, str, str]] = {
 }
 
 
-def damaged(exported: Exported, label: str, damage: Damage, folder: Path) -> LocaliseRequest:
+def damaged(exported: Exported, label: str, damage: Damage, folder: Path) -> LocalizeRequest:
     """A copy of a run whose graph was damaged after its export, and was refused by the check."""
     spec, work, loaded, candidates = exported
     moved = work.model_copy(update={"folder": str(folder)})
@@ -97,10 +97,10 @@ def damaged(exported: Exported, label: str, damage: Damage, folder: Path) -> Loc
     wrong = candidate.model_copy(update={"model": Artifact.of(moved.folder, candidate.model.path)})
     check = check_in_child(CheckRequest(spec, moved, loaded, wrong))
     assert check.reason.startswith("parity: ")
-    return LocaliseRequest(spec, moved, loaded, wrong, check)
+    return LocalizeRequest(spec, moved, loaded, wrong, check)
 
 
-def runs_alone(request: LocaliseRequest, found: Divergence) -> tuple[np.ndarray, np.ndarray]:
+def runs_alone(request: LocalizeRequest, found: Divergence) -> tuple[np.ndarray, np.ndarray]:
     """What the reproducer gives, and what it should."""
     assert found.reproducer is not None
     assert found.reproducer.unchanged(request.work.folder)

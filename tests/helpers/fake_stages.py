@@ -11,8 +11,8 @@ from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
-    Ladder,
     Ratio,
+    SearchResult,
     Simplifier,
 )
 from onnxproof.spec import Spec, Strategy
@@ -40,8 +40,8 @@ class Stages:
         self.sizes, self.nodes, self.ratios = sizes or {}, nodes or {}, ratios
         self.digests, self.slower, self.kernels = digests or {}, slower, kernels or {}
         self.calls: list[str] = []
-        self.localised: list[tuple[str, str]] = []
-        self.divergence = Divergence(against="", reason="could not be localised: it was not tried")
+        self.localized: list[tuple[str, str]] = []
+        self.divergence = Divergence(against="", reason="could not be localized: it was not tried")
         self.timed: list[str] = []
         self.rounds: list[list[str]] = []
 
@@ -59,11 +59,11 @@ class Stages:
         verdicts = verdicts_on(candidate, self.wrong.get(candidate.label, ""))
         return verdicts.model_copy(update={"kernels": self.kernels.get(candidate.label, {})})
 
-    def localise(
+    def localize(
         self, candidate: Candidate, check: CheckResult, plain: Candidate | None
     ) -> Divergence:
         against = plain.label if plain else "PyTorch"
-        self.localised.append((candidate.label, against))
+        self.localized.append((candidate.label, against))
         return self.divergence.model_copy(update={"against": against})
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
@@ -72,7 +72,7 @@ class Stages:
         timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
         first = self.timed[0]
         shown = tuple(
-            Ratio(contender=label, over=first, ratio=1.2, low=1.1, high=1.3, rounds=40)
+            Ratio(runner=label, over=first, ratio=1.2, low=1.1, high=1.3, rounds=40)
             for label in self.timed
             if label in self.slower
         )
@@ -94,16 +94,16 @@ def asked(search: str = "first", **sections: Any) -> Spec:
     return spec_of(export={"search": search}, **sections)
 
 
-def rungs(ladder: Ladder) -> list[tuple[str, str, str]]:
-    return [(attempt.label, attempt.outcome, attempt.reason) for attempt in ladder.attempts]
+def attempts_of(search: SearchResult) -> list[tuple[str, str, str]]:
+    return [(attempt.label, attempt.outcome, attempt.reason) for attempt in search.attempts]
 
 
-def rung(ladder: Ladder, label: str) -> Attempt:
-    return next(attempt for attempt in ladder.attempts if attempt.label == label)
+def attempt_of(search: SearchResult, label: str) -> Attempt:
+    return next(attempt for attempt in search.attempts if attempt.label == label)
 
 
-def chosen(ladder: Ladder) -> str:
+def chosen(search: SearchResult) -> str:
     """The label that stands; it is the one whose attempt says so."""
-    assert ladder.chosen is not None
-    assert [attempt.candidate for attempt in ladder.attempts if attempt.chosen] == [ladder.chosen]
-    return ladder.chosen.label
+    assert search.chosen is not None
+    assert [attempt.candidate for attempt in search.attempts if attempt.chosen] == [search.chosen]
+    return search.chosen.label

@@ -211,10 +211,10 @@ def verdicts_on(candidate: Candidate, fault: str = "") -> CheckResult:
     )
 
 
-def latency_of(contender: str, p50_ms: float, **fields: Any) -> Latency:
+def latency_of(runner: str, p50_ms: float, **fields: Any) -> Latency:
     known: dict[str, Any] = {
-        "contender": contender,
-        "provider": "" if contender == "pytorch eager" else "CPUExecutionProvider",
+        "runner": runner,
+        "provider": "" if runner == "pytorch eager" else "CPUExecutionProvider",
         "dims": {"batch": 3},
         "threads": 1,
         "samples": 20,

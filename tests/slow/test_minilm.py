@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_proven_file_has_the_neighbours_of_pytorch(
+def test_the_proven_file_has_the_neighbors_of_pytorch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -31,5 +31,5 @@ def test_the_proven_file_has_the_neighbours_of_pytorch(
     feed = minilm.tokenize()
     difference = minilm.embed_with_onnx(model, feed) - minilm.embed_with_pytorch(feed)
     assert np.abs(difference).max() < 1e-5
-    assert minilm.main(["neighbours", model]) == 0
-    assert "same nearest neighbour for 20 of 20" in capsys.readouterr().out
+    assert minilm.main(["neighbors", model]) == 0
+    assert "same nearest neighbor for 20 of 20" in capsys.readouterr().out

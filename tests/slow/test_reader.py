@@ -92,15 +92,15 @@ def test_an_alias_is_pinned_alike_by_rest_and_by_mlflows_client(
         reader.get_model_version_by_alias("toy", "nobody")
     with pytest.raises(MlflowNeeded, match=r"40[04]"):
         reader.get_model_version_by_alias("nothing", "champion")
-    with pytest.raises(SourceError) as told:
+    with pytest.raises(SourceError) as message:
         tracking.pin("models:/toy@nobody")
     monkeypatch.setattr("onnxproof.tracking.client.is_http", lambda _: False)  # MLflow's own client
     assert tracking.pin("models:/toy@champion") == by_rest
     assert by_rest.uri == f"models:/toy/{made.version}"
     with pytest.raises(SourceError) as told_by_mlflow:
         tracking.pin("models:/toy@nobody")
-    assert str(told.value) == str(told_by_mlflow.value)
-    assert "the registry has no models:/toy@nobody; of toy it has" in str(told.value)
+    assert str(message.value) == str(told_by_mlflow.value)
+    assert "the registry has no models:/toy@nobody; of toy it has" in str(message.value)
 
 
 def test_what_is_not_there_and_what_writes_is_left_to_mlflows_client() -> None:

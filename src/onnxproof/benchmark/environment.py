@@ -73,10 +73,10 @@ def _gpus() -> tuple[str, ...]:
         return ()
     command = ["nvidia-smi", f"--query-gpu={GPU_FACTS}", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(line.strip() for line in told.stdout.splitlines() if line.strip())
+    return tuple(line.strip() for line in answer.stdout.splitlines() if line.strip())
 
 
 def _number(text: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.errors import BenchmarkError
 from onnxproof.isolation.child import run_in_child
 from onnxproof.records import BenchmarkResult, Startup, Work
@@ -27,7 +27,7 @@ class Stored(NamedTuple):
 class MemoryRequest(NamedTuple):
     """What the child gets."""
 
-    course: Course
+    workload: Workload
     work: Work
     model: Path
     provider: Provider
@@ -42,16 +42,16 @@ class Memory(NamedTuple):
 
 
 def memory_of(
-    result: BenchmarkResult, course: Course, work: Work, models: Mapping[str, Stored]
+    result: BenchmarkResult, workload: Workload, work: Work, models: Mapping[str, Stored]
 ) -> BenchmarkResult:
     """The result, with size and memory of every model on every provider that started."""
     started = {latency.provider for latency in result.latencies}
     libraries = tuple(noted_libraries(work.folder))
     found: dict[tuple[str, str], Memory] = {}
-    for provider in course.benchmark.providers:
+    for provider in workload.benchmark.providers:
         for label, stored in models.items() if provider.name in started else ():
-            request = MemoryRequest(course, work, stored.path, provider, libraries)
-            found[label, provider.name] = measure_memory(request, course.limits, label)
+            request = MemoryRequest(workload, work, stored.path, provider, libraries)
+            found[label, provider.name] = measure_memory(request, workload.limits, label)
     startups = tuple(_weighed(startup, found, models) for startup in result.startups)
     return result.model_copy(update={"startups": startups})
 
@@ -77,8 +77,8 @@ def memory_in_child(request: MemoryRequest) -> Memory:
     from onnxproof.runtime import available_providers, device_of, open_session
     from onnxproof.usercode.libraries import find_plugin
 
-    course, work, model, provider, libraries = request
-    feeds = [course.feed(sizes) for sizes in course.points]
+    workload, work, model, provider, libraries = request
+    feeds = [workload.feed(sizes) for sizes in workload.points]
     feed = max(feeds, key=lambda arrays: sum(array.nbytes for array in arrays.values()))
     available_providers()  # ONNX Runtime's own memory is not the model's
     plugin = find_plugin(provider, work)
@@ -90,7 +90,7 @@ def memory_in_child(request: MemoryRequest) -> Memory:
         provider.name,
         options=provider.options,
         plugin=plugin,
-        threads=course.benchmark.threads,
+        threads=workload.benchmark.threads,
         libraries=libraries,
     )
     session.run(feed)
@@ -117,10 +117,10 @@ def _weighed(
     startup: Startup, found: Mapping[tuple[str, str], Memory], models: Mapping[str, Stored]
 ) -> Startup:
     provider = startup.where.partition(",")[0]
-    memory = found.get((startup.contender, provider))
+    memory = found.get((startup.runner, provider))
     if memory is None:
         return startup
-    size_bytes = models[startup.contender].size_bytes
+    size_bytes = models[startup.runner].size_bytes
     return startup.model_copy(update={"size_bytes": size_bytes, **memory._asdict()})
 
 

@@ -18,7 +18,7 @@ from onnxproof.usercode.libraries import find_plugin
 if TYPE_CHECKING:
     import onnx
 
-    from onnxproof.benchmark.repetitions import Course
+    from onnxproof.benchmark.repetitions import Workload
     from onnxproof.runtime import Kernel
 
     Runs = Sequence[Sequence[Kernel]]
@@ -49,7 +49,7 @@ class Profiled(NamedTuple):
 
 
 def profiles(
-    course: Course,
+    workload: Workload,
     work: Work,
     models: Sequence[Profiled],
     providers: Sequence[Provider],
@@ -58,11 +58,11 @@ def profiles(
     """Of every model on every provider, at the first point, in sessions of their own."""
     for provider in providers:
         for model in models:
-            yield profile_of(course, work, model, provider, libraries)
+            yield profile_of(workload, work, model, provider, libraries)
 
 
 def profile_of(
-    course: Course, work: Work, model: Profiled, provider: Provider, libraries: Sequence[str]
+    workload: Workload, work: Work, model: Profiled, provider: Provider, libraries: Sequence[str]
 ) -> Profile:
     """Of one model on one provider."""
     import onnx
@@ -84,7 +84,7 @@ def profile_of(
             provider.name,
             options=provider.options,
             plugin=find_plugin(provider, work),
-            threads=course.benchmark.threads,
+            threads=workload.benchmark.threads,
             libraries=libraries,
         )
         try:
@@ -93,7 +93,7 @@ def profile_of(
             if COMPILED_NODES not in str(error):
                 raise
             session = open_with(profile=Profiling(Path(folder), None))
-        run = session.prepare(course.feed(course.points[0]))
+        run = session.prepare(workload.feed(workload.points[0]))
         for _ in range(WARM_RUNS):
             run()
         start, count = time.monotonic(), 0
@@ -105,7 +105,7 @@ def profile_of(
         if rewritten is not None and rewritten.is_file():
             graph = onnx.load(rewritten, load_external_data=False)
     return Profile(
-        contender=model.label,
+        runner=model.label,
         provider=provider.name,
         runs=count,
         kernels_ms=statistics.median(
@@ -164,8 +164,8 @@ def _homes(graph: onnx.ModelProto, modules: Mapping[str, str]) -> dict[str, str]
     takers: dict[str, list[str]] = defaultdict(list)
     for number, node in reversed(list(enumerate(graph.graph.node))):  # takers come first
         key = node.name or f"#{number}"  # ONNX Runtime calls all that have no name alike
-        stands_for = (*node.output, node.name.removesuffix(BLOCKED))
-        named = [modules[name] for name in stands_for if name in modules]
+        names = (*node.output, node.name.removesuffix(BLOCKED))
+        named = [modules[name] for name in names if name in modules]
         handed = [homes[taker] for name in node.output for taker in takers[name] if taker in homes]
         if named or handed:
             homes[key] = (named or handed)[0]

@@ -1,4 +1,4 @@
-"""PyTorch, eager and compiled, as contenders of the benchmark."""
+"""PyTorch, eager and compiled, as runners of the benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from onnxproof.benchmark.runners import COMPILED, EAGER, Contender
+from onnxproof.benchmark.runners import COMPILED, EAGER, Runner
 from onnxproof.records import Binding, Work
 from onnxproof.samples.generate import Feed
 from onnxproof.spec import Spec
@@ -35,15 +35,15 @@ class Baseline:
     def __init__(self, source: SourceModule, device: str) -> None:
         self._source, self.device = source, device
 
-    def eager(self) -> list[Contender]:
+    def eager(self) -> list[Runner]:
         """The module as it is, bound each way."""
-        return self._contenders(EAGER, self._source.module)
+        return self._runners(EAGER, self._source.module)
 
-    def compiled(self) -> list[Contender]:
+    def compiled(self) -> list[Runner]:
         """By ``torch.compile`` as it is by default; the first call of each shape compiles."""
         import torch
 
-        return self._contenders(COMPILED, torch.compile(self._source.module))
+        return self._runners(COMPILED, torch.compile(self._source.module))
 
     def move_weights(self) -> None:
         """Copy every weight to memory of its own, as a session that is opened anew does."""
@@ -54,13 +54,13 @@ class Baseline:
             for tensor in itertools.chain(module.parameters(), module.buffers()):
                 tensor.data = tensor.data.clone()
 
-    def _contenders(self, label: str, forward: Forward) -> list[Contender]:
+    def _runners(self, label: str, forward: Forward) -> list[Runner]:
         import torch
 
         on_host = self.device == "cpu"
         ways = (_on_host if on_host else _on_device)(self._source, forward, self.device)
         return [
-            Contender(label, "", prepare, binding, self.device, inside=torch.inference_mode)
+            Runner(label, "", prepare, binding, self.device, inside=torch.inference_mode)
             for binding, prepare in ways.items()
         ]
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from onnxproof.benchmark.warmup import LONGEST_SECONDS
 from onnxproof.graph.traversal import precision_of_weights
-from onnxproof.records import Latency, Profile, Ratio, Suspicion
+from onnxproof.records import Latency, Profile, QualityWarning, Ratio
 
 LEAST_CPU_SHARE: Final = 0.75
 """Of the wall clock that a process on the CPU alone computes; less, and others had its core."""
@@ -32,21 +32,21 @@ turn was before: 0.025 and 0.073 ms of 12 layers of 256, measured 2026-11."""
 HALVES: Final = frozenset({"float16", "bfloat16"})
 LEAST_SHARE: Final = 0.2
 LEAST_GAP: Final = 1.3
-"""How much slower the slow speed is at least; a drift or a busy neighbour stays below."""
+"""How much slower the slow speed is at least; a drift or a busy neighbor stays below."""
 ASHMANS_D: Final = 4.5
 """Two normal distributions are apart from 2 on (Ashman, Bird, Zepf 1994); an even spread cut in
 two halves has 3.5."""
 
 
 @dataclass(slots=True)
-class Looked:
-    """What was seen at one point beside the samples, of all sittings together."""
+class PointStats:
+    """What was seen at one point beside the samples, of all repetitions together."""
 
     inputs_bytes: int = 0
-    cpu_seconds: float = 0.0  # that this process computed while the contenders took turns
+    cpu_seconds: float = 0.0  # that this process computed while the runners took turns
     wall_seconds: float = 0.0
     unsettled: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Sittings that a contender, at its place, was still getting faster in."""
+    """Repetitions that a runner, at its place, was still getting faster in."""
 
     @property
     def cpu_share(self) -> float:
@@ -54,34 +54,34 @@ class Looked:
         return self.cpu_seconds / self.wall_seconds if self.wall_seconds else 1.0
 
 
-def suspicions(
-    latency: Latency, sittings: Sequence[Sequence[float]], looked: Looked
-) -> Iterator[Suspicion]:
-    """What is odd about the samples of one contender at one point.
+def quality_warnings(
+    latency: Latency, repetitions: Sequence[Sequence[float]], stats: PointStats
+) -> Iterator[QualityWarning]:
+    """What is odd about the samples of one runner at one point.
 
     Args:
         latency: Their summary.
-        sittings: The samples, a list a sitting.
-        looked: What else was seen.
+        repetitions: The samples, a list a repetition.
+        stats: What else was seen.
     """
-    samples_ms = [sample for sitting in sittings for sample in sitting]
+    samples_ms = [sample for repetition in repetitions for sample in repetition]
     found = (
-        ("machine busy", _busy(latency, looked.cpu_share)),
+        ("machine busy", _busy(latency, stats.cpu_share)),
         ("timer too coarse", _coarse(latency)),
-        ("faster than memory", _too_fast(latency, looked.inputs_bytes)),
+        ("faster than memory", _too_fast(latency, stats.inputs_bytes)),
         ("two speeds", _two_speeds(samples_ms)),
-        ("still warming up", _unsettled(latency, len(sittings), looked)),
+        ("still warming up", _unsettled(latency, len(repetitions), stats)),
     )
     where = " ".join(f"{name}={size}" for name, size in latency.dims.items())
     for rule, reason in found:
         if reason:
-            place = f"{latency.where} at {where}" if where else latency.where
-            yield Suspicion(rule=rule, contender=latency.contender, where=place, reason=reason)
+            whole_where = f"{latency.where} at {where}" if where else latency.where
+            yield QualityWarning(rule=rule, runner=latency.runner, where=whole_where, reason=reason)
 
 
 def slower_in_less_precision(
     ratios: Sequence[Ratio], models: Mapping[str, Path]
-) -> Iterator[Suspicion]:
+) -> Iterator[QualityWarning]:
     """Models in 16 bits that are slower than one in 32: casts, or no kernels for them.
 
     Args:
@@ -92,19 +92,19 @@ def slower_in_less_precision(
 
     precisions = {
         label: precision_of_weights(onnx.load(models[label], load_external_data=False))
-        for label in {name for ratio in ratios for name in (ratio.contender, ratio.over)}
+        for label in {name for ratio in ratios for name in (ratio.runner, ratio.over)}
     }
     for ratio in ratios:
         for mine, other, slower in (
-            (ratio.contender, ratio.over, ratio.low > 1),
-            (ratio.over, ratio.contender, ratio.high < 1),
+            (ratio.runner, ratio.over, ratio.low > 1),
+            (ratio.over, ratio.runner, ratio.high < 1),
         ):
             kinds = precisions[mine], precisions[other]
             if slower and kinds[0] in HALVES and kinds[1] == "float32":
-                factor = ratio.ratio if mine == ratio.contender else 1 / ratio.ratio
-                yield Suspicion(
+                factor = ratio.ratio if mine == ratio.runner else 1 / ratio.ratio
+                yield QualityWarning(
                     rule=f"{kinds[0]} slower than float32",
-                    contender=mine,
+                    runner=mine,
                     where=ratio.where or "all places",
                     reason=f"{factor:.3f} times the latency of {other}, whose weights are float32",
                 )
@@ -112,7 +112,7 @@ def slower_in_less_precision(
 
 def faster_than_arithmetic(
     latencies: Iterable[Latency], profiles: Sequence[Profile], sizes: Mapping[str, int]
-) -> Iterator[Suspicion]:
+) -> Iterator[QualityWarning]:
     """Calls that end before their products and convolutions can be computed.
 
     Args:
@@ -120,14 +120,14 @@ def faster_than_arithmetic(
         profiles: Of the first point.
         sizes: That point.
     """
-    work = {(profile.contender, profile.provider): profile.flops or 0 for profile in profiles}
+    work = {(profile.runner, profile.provider): profile.flops or 0 for profile in profiles}
     for latency in latencies:
-        flops = work.get((latency.contender, latency.provider), 0)
+        flops = work.get((latency.runner, latency.provider), 0)
         most = MOST_FLOPS_PER_SECOND.get(latency.device, 5e15) * latency.threads
         if latency.dims == sizes and latency.min_ms < flops / most * 1e3:
-            yield Suspicion(
+            yield QualityWarning(
                 rule="faster than arithmetic",
-                contender=latency.contender,
+                runner=latency.runner,
                 where=latency.where,
                 reason=f"{flops:.3g} multiplications and additions in {latency.min_ms:.3g} ms",
             )
@@ -153,12 +153,13 @@ def _too_fast(latency: Latency, size: int) -> str:
     return f"to read {size} bytes of inputs takes {least_ms:.3g} ms, a call {latency.min_ms:.3g}"
 
 
-def _unsettled(latency: Latency, sittings: int, looked: Looked) -> str:
-    count = looked.unsettled[latency.contender, latency.where]
-    if 2 * count <= sittings:
+def _unsettled(latency: Latency, repetitions: int, stats: PointStats) -> str:
+    count = stats.unsettled[latency.runner, latency.where]
+    if 2 * count <= repetitions:
         return ""
     return (
-        f"in {count} of {sittings} sittings its calls still got faster after {LONGEST_SECONDS:g} s"
+        f"in {count} of {repetitions} repetitions its calls still got faster after "
+        f"{LONGEST_SECONDS:g} s"
     )
 
 

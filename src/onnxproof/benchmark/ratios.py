@@ -1,10 +1,10 @@
 """Ratios of latencies that were measured in turn, with what chance could have done to them.
 
-Contenders of one round ran within moments of each other, so what slows the machine slows all of
-them: the ratio within a round stays where the milliseconds drift. In a sitting everything is
+Runners of one round ran within moments of each other, so what slows the machine slows all of
+them: the ratio within a round stays where the milliseconds drift. In a repetition everything is
 opened anew. Where its weights come to lie makes the same graph up to 3 % faster or slower for as
-long as it is open (docs/benchmark-fidelity.md), and no number of rounds shows that: a sitting is
-one observation, its median ratio, and the interval is Student's over sittings.
+long as it is open (docs/benchmark-fidelity.md), and no number of rounds shows that: a repetition is
+one observation, its median ratio, and the interval is Student's over repetitions.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from onnxproof.records import Ratio
 
 CONFIDENCE: Final = 0.99
 """So that a model is called slower than itself once in two hundred comparisons."""
-FEWEST_SITTINGS: Final = 2
+FEWEST_REPETITIONS: Final = 2
 """One has no spread, so there is nothing to say of chance."""
 
 Samples = Sequence[Sequence[float]]
-"""Milliseconds of one contender at one place (provider, binding and point), a list a sitting."""
+"""Milliseconds of one runner at one place (provider, binding and point), a list a repetition."""
 
 
 class Interval(NamedTuple):
@@ -31,40 +31,40 @@ class Interval(NamedTuple):
     high: float
 
 
-def ratio_over_sittings(ours: Sequence[Samples], theirs: Sequence[Samples]) -> Interval:
-    """Our latency over theirs, from one list of sittings for each place.
+def ratio_over_repetitions(ours: Sequence[Samples], theirs: Sequence[Samples]) -> Interval:
+    """Our latency over theirs, from one list of repetitions for each place.
 
-    A sitting's observation is the geometric mean of its places. Sittings and rounds that only one
-    of both took part in, at the end, are left out.
+    A repetition's observation is the geometric mean of its places. Repetitions and rounds that only
+    one of both took part in, at the end, are left out.
     """
     return students(_logs(ours, theirs))
 
 
 def students(logs: Sequence[float]) -> Interval:
-    """The ratio whose logarithms these are, one a sitting, with Student's interval."""
+    """The ratio whose logarithms these are, one a repetition, with Student's interval."""
     import numpy as np
     from scipy.special import stdtrit  # scipy.stats takes 1.6 s to import
 
-    centre = float(np.mean(logs))
+    center = float(np.mean(logs))
     spread = float(np.std(logs, ddof=1)) / len(logs) ** 0.5
     reach = spread * float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
-    return Interval(*(float(np.exp(log)) for log in (centre, centre - reach, centre + reach)))
+    return Interval(*(float(np.exp(log)) for log in (center, center - reach, center + reach)))
 
 
 def compare(samples: Mapping[str, Sequence[Samples]]) -> tuple[Ratio, ...]:
-    """Every contender over the one with the lowest latency, lowest first; that one is left out.
+    """Every runner over the one with the lowest latency, lowest first; that one is left out.
 
     Args:
-        samples: By contender, a list of sittings for each place.
+        samples: By runner, a list of repetitions for each place.
 
     Returns:
-        Empty for a single contender, and where there was one sitting only.
+        Empty for a single runner, and where there was one repetition only.
     """
-    if len(samples) < 2 or min(map(_sittings, samples.values())) < FEWEST_SITTINGS:
+    if len(samples) < 2 or min(map(_repetitions, samples.values())) < FEWEST_REPETITIONS:
         return ()
     # Own medians would compare the quiet minutes of one that left early with the slow ones of those
     # that stayed, so all are scored by pairs with one that took part to the end.
-    stayed = max(samples.values(), key=_sittings)
+    stayed = max(samples.values(), key=_repetitions)
     scores = {name: students(_logs(sample, stayed)).ratio for name, sample in samples.items()}
     best = min(scores, key=lambda name: scores[name])
     ratios = [
@@ -76,35 +76,35 @@ def compare(samples: Mapping[str, Sequence[Samples]]) -> tuple[Ratio, ...]:
 
 
 def ratio_of(
-    contender: str, ours: Sequence[Samples], over: str, theirs: Sequence[Samples], where: str = ""
+    runner: str, ours: Sequence[Samples], over: str, theirs: Sequence[Samples], where: str = ""
 ) -> Ratio:
-    """One contender over another, with its interval, sittings and rounds."""
+    """One runner over another, with its interval, repetitions and rounds."""
     logs = _logs(ours, theirs)
     rounds = sum(
         min(len(mine), len(other))
-        for place in zip(ours, theirs, strict=True)
-        for mine, other in zip(*place, strict=False)
+        for condition in zip(ours, theirs, strict=True)
+        for mine, other in zip(*condition, strict=False)
     )
     return Ratio(
-        contender=contender,
+        runner=runner,
         over=over,
         rounds=rounds,
-        sittings=len(logs),
+        repetitions=len(logs),
         where=where,
         **students(logs)._asdict(),
     )
 
 
 def _logs(ours: Sequence[Samples], theirs: Sequence[Samples]) -> list[float]:
-    """One a sitting: the mean over places of the median log of a round's ratio."""
+    """One a repetition: the mean over places of the median log of a round's ratio."""
     import numpy as np
 
-    places = [
-        [_median_log(mine, other) for mine, other in zip(*place, strict=False)]
-        for place in zip(ours, theirs, strict=True)
+    conditions = [
+        [_median_log(mine, other) for mine, other in zip(*condition, strict=False)]
+        for condition in zip(ours, theirs, strict=True)
     ]
-    sittings = min(map(len, places))
-    means = np.mean([logs[:sittings] for logs in places], axis=0)
+    repetitions = min(map(len, conditions))
+    means = np.mean([logs[:repetitions] for logs in conditions], axis=0)
     return [float(mean) for mean in means]
 
 
@@ -115,5 +115,5 @@ def _median_log(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return float(np.median(np.log(np.divide(ours[:rounds], theirs[:rounds]))))
 
 
-def _sittings(places: Sequence[Samples]) -> int:
-    return min(map(len, places), default=0)
+def _repetitions(conditions: Sequence[Samples]) -> int:
+    return min(map(len, conditions), default=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnxproof.benchmark.environment import fingerprint
 from onnxproof.benchmark.quality import faster_than_arithmetic, slower_in_less_precision
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.benchmark.samples_file import write_samples
 from onnxproof.benchmark.throttling import Throttling, throttled
 from onnxproof.benchmark.timings import Timings
@@ -31,7 +31,7 @@ from onnxproof.spec import BenchmarkSpec
 class Measurement:
     """From its beginning to its result; the process stays on ``benchmark.cpus`` from here on."""
 
-    course: Course
+    workload: Workload
     work: Work
     models: Mapping[str, Path]  # ONNX files by label
     timings: Timings = field(init=False)
@@ -45,18 +45,18 @@ class Measurement:
     def __post_init__(self) -> None:
         """Look at the machine."""
         self._start = time.monotonic()
-        pin(self.course.benchmark)
-        self.timings = Timings(self.course.benchmark.threads)
-        self.environment = fingerprint(self.course.benchmark.threads)
+        pin(self.workload.benchmark)
+        self.timings = Timings(self.workload.benchmark.threads)
+        self.environment = fingerprint(self.workload.benchmark.threads)
         self._before = Throttling.now()
 
     def result(self, ratios: Sequence[Ratio], speedups: Iterable[Ratio] = ()) -> BenchmarkResult:
         """Everything, with what is odd about it; the samples are written down."""
         latencies = self.timings.latencies()
         odd = (
-            *self.timings.suspicions(),
+            *self.timings.quality_warnings(),
             *slower_in_less_precision(ratios, self.models),
-            *faster_than_arithmetic(latencies, self.profiles, self.course.points[0]),
+            *faster_than_arithmetic(latencies, self.profiles, self.workload.points[0]),
             *throttled(self._before, Throttling.now()),
         )
         return BenchmarkResult(
@@ -67,7 +67,7 @@ class Measurement:
             throughput=tuple(self.throughput),
             profiles=tuple(self.profiles),
             skipped=tuple(self.skipped),
-            suspicions=odd,
+            quality_warnings=odd,
             environment=self.environment,
             samples=write_samples(self.work, self.timings.parts()),
             seconds=time.monotonic() - self._start,

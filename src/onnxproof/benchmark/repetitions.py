@@ -1,4 +1,4 @@
-"""A sitting: open everything anew, warm it up, and let it take turns at every point."""
+"""A repetition: open everything anew, warm it up, and let it take turns at every point."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from onnxproof.benchmark.rounds import loop, no_collection, take_samples
-from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.runners import Runner
 from onnxproof.benchmark.timings import Timings
 from onnxproof.benchmark.warmup import warm_up
 from onnxproof.samples.generate import Feed, draw
@@ -18,17 +18,17 @@ from onnxproof.spec import BenchmarkSpec, Limits, Spec
 from onnxproof.spec.dims import Dim
 from onnxproof.spec.inputs import InputSpec
 
-SITTINGS: Final = 20
+REPETITIONS: Final = 20
 """How far they spread depends little on how long they are, so many short ones tell most."""
 LOOPS: Final = 0.3
-"""Of the time, for loops of each contender's own; the rest is for turns."""
-FEWEST_SITTINGS: Final = 6
+"""Of the time, for loops of each runner's own; the rest is for turns."""
+FEWEST_REPETITIONS: Final = 6
 """Where opening takes longer than timing, or the spec says how many rounds there are. An even
 number, since who is opened first takes turns."""
 
 
-class Course(NamedTuple):
-    """What contenders are given, and for how long; of a spec, or of an ONNX file alone."""
+class Workload(NamedTuple):
+    """What runners are given, and for how long; of a spec, or of an ONNX file alone."""
 
     inputs: Mapping[str, InputSpec]
     dims: Mapping[str, Dim]
@@ -37,7 +37,7 @@ class Course(NamedTuple):
     limits: Limits = Limits()
 
     @classmethod
-    def of(cls, spec: Spec) -> Course:
+    def of(cls, spec: Spec) -> Workload:
         """That of a spec."""
         return cls(spec.inputs, spec.dims, spec.benchmark, spec.check.seed, spec.limits)
 
@@ -56,9 +56,9 @@ class Course(NamedTuple):
         return next((sizes for sizes in shape_grid(self.dims) if sizes not in self.points), None)
 
 
-def hold(
-    course: Course,
-    open_contenders: Callable[[int], Sequence[Contender]],
+def repeat(
+    workload: Workload,
+    open_runners: Callable[[int], Sequence[Runner]],
     timings: Timings,
     *,
     announce: Callable[[int, int], None],
@@ -67,10 +67,10 @@ def hold(
     """Sit down twenty times, fewer where opening takes its time, and again until it is enough.
 
     Args:
-        course: All of them have the same.
-        open_contenders: For the sitting of this number.
+        workload: All of them have the same.
+        open_runners: For the repetition of this number.
         timings: Take what is seen.
-        announce: Told the number of a sitting, and of how many.
+        announce: Told the number of a repetition, and of how many.
         enough: Asked after the planned ones, with how many there were.
 
     Returns:
@@ -78,66 +78,66 @@ def hold(
     """
     from onnxproof.runtime import available_providers
 
-    available_providers()  # importing ONNX Runtime is no part of the first sitting
+    available_providers()  # importing ONNX Runtime is no part of the first repetition
     gc.collect()
     gc.freeze()  # what is there, torch above all, would take 0.2 s of every collection
-    asked = course.benchmark.samples
-    planned = SITTINGS if asked is None else min(FEWEST_SITTINGS, asked)
+    asked = workload.benchmark.samples
+    planned = REPETITIONS if asked is None else min(FEWEST_REPETITIONS, asked)
     done = 0
     while done < planned or not enough(done):
         announce(done, planned)
         start, timed = time.monotonic(), timings.wall_seconds
-        contenders = open_contenders(done)
-        _sit(course, contenders, timings, done, planned)
-        del contenders
+        runners = open_runners(done)
+        _repeat_once(workload, runners, timings, done, planned)
+        del runners
         gc.collect()  # the sessions, before there are others
         done += 1
         if done == 2 and asked is None:  # the first loads PyTorch's module too
             besides = time.monotonic() - start - (timings.wall_seconds - timed)
-            worth = int(course.benchmark.seconds * len(course.points) / max(besides, 1e-3))
-            planned = max(FEWEST_SITTINGS, min(planned, worth - worth % 2))
+            worth = int(workload.benchmark.seconds * len(workload.points) / max(besides, 1e-3))
+            planned = max(FEWEST_REPETITIONS, min(planned, worth - worth % 2))
     return done
 
 
-def _sit(
-    course: Course, contenders: Sequence[Contender], timings: Timings, number: int, planned: int
+def _repeat_once(
+    workload: Workload, runners: Sequence[Runner], timings: Timings, number: int, planned: int
 ) -> None:
-    benchmark = course.benchmark
-    for contender in contenders:
-        timings.opened(contender)
-    for sizes in course.points:
-        feed = course.feed(sizes)
-        calls = [contender.prepare(feed) for contender in contenders]
-        looked = timings.looked[label(sizes)]
-        looked.inputs_bytes = sum(array.nbytes for array in feed.values())
+    benchmark = workload.benchmark
+    for runner in runners:
+        timings.opened(runner)
+    for sizes in workload.points:
+        feed = workload.feed(sizes)
+        calls = [runner.prepare(feed) for runner in runners]
+        stats = timings.stats[label(sizes)]
+        stats.inputs_bytes = sum(array.nbytes for array in feed.values())
         rounds, share = _rounds(benchmark.samples, number, planned), benchmark.seconds / planned
-        for contender, call in zip(contenders, calls, strict=True):
+        for runner, call in zip(runners, calls, strict=True):
             with no_collection():
                 begun = warm_up(call, again=number > 0)
-                timings.warmed(contender, sizes, begun)
+                timings.warmed(runner, sizes, begun)
                 seconds, count = LOOPS * share / len(calls), rounds and ceil(rounds * LOOPS)
-                # A long call would pay for a loop of its own with every sitting.
+                # A long call would pay for a loop of its own with every repetition.
                 before_ms = begun.last_ms if begun.settled else ()
                 looped = loop(call, seconds=seconds, calls=count, before_ms=before_ms)
-            timings.looped(contender, sizes, looped)
+            timings.looped(runner, sizes, looped)
         wall, computed = time.perf_counter(), time.process_time()
         taken = take_samples(
-            calls, seed=course.seed + number, seconds=(1 - LOOPS) * share, rounds=rounds
+            calls, seed=workload.seed + number, seconds=(1 - LOOPS) * share, rounds=rounds
         )
-        looked.cpu_seconds += time.process_time() - computed
-        looked.wall_seconds += time.perf_counter() - wall
-        for contender, samples_ms in zip(contenders, taken, strict=True):
-            timings.add(contender, sizes, samples_ms)
-    if number == 0 and (other := course.another_shape()):
-        for contender in contenders:
-            call = contender.prepare(course.feed(other))
+        stats.cpu_seconds += time.process_time() - computed
+        stats.wall_seconds += time.perf_counter() - wall
+        for runner, samples_ms in zip(runners, taken, strict=True):
+            timings.add(runner, sizes, samples_ms)
+    if number == 0 and (other := workload.another_shape()):
+        for runner in runners:
+            call = runner.prepare(workload.feed(other))
             start = time.perf_counter()
             call()
-            timings.first_at_new_shape(contender, (time.perf_counter() - start) * 1e3)
+            timings.first_at_new_shape(runner, (time.perf_counter() - start) * 1e3)
 
 
 def _rounds(samples: int | None, number: int, planned: int) -> int | None:
-    """This sitting's share of all rounds; one at least, since more sittings may follow."""
+    """This repetition's share of all rounds; one at least, since more repetitions may follow."""
     if samples is None:
         return None
     return max(1, samples // planned + (number < samples % planned))

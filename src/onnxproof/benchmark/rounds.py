@@ -1,6 +1,6 @@
-"""Turns: every contender once a round, in shuffled order, until the time is used up.
+"""Turns: every runner once a round, in shuffled order, until the time is used up.
 
-A machine's speed drifts over seconds, so the contenders take turns: what slows one round slows all
+A machine's speed drifts over seconds, so the runners take turns: what slows one round slows all
 of them, and the ratios of a round hold where the milliseconds do not.
 """
 
@@ -47,7 +47,7 @@ def loop(
 def take_samples(
     calls: Sequence[Callable[[], object]], seed: int, *, seconds: float, rounds: int | None = None
 ) -> list[list[float]]:
-    """Milliseconds of each call, one list a contender, all of one length, in order of rounds.
+    """Milliseconds of each call, one list a runner, all of one length, in order of rounds.
 
     Args:
         calls: Warm already.
@@ -71,7 +71,7 @@ def take_samples(
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Collect garbage now, and not meanwhile: it would be counted as one contender's own."""
+    """Collect garbage now, and not meanwhile: it would be counted as one runner's own."""
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()

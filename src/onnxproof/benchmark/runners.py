@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.records import Binding, Verdict, Work, place
+from onnxproof.records import Binding, Verdict, Work, where_text
 from onnxproof.samples.generate import Feed
 from onnxproof.spec import BenchmarkSpec, Provider
 
@@ -19,7 +19,7 @@ EAGER: Final = "pytorch eager"
 COMPILED: Final = "torch.compile"
 
 
-class Contender(NamedTuple):
+class Runner(NamedTuple):
     """Something to time: given a feed, ``prepare`` gives a call without arguments.
 
     A call ends when the device has ended. With the binding ``device`` inputs and outputs are there
@@ -31,19 +31,19 @@ class Contender(NamedTuple):
     prepare: Callable[[Feed], Callable[[], object]]
     binding: Binding = "host"
     device: str = "cpu"
-    open_ms: float | None = None  # of a session, which each sitting opens anew
+    open_ms: float | None = None  # of a session, which each repetition opens anew
     inside: Callable[[], AbstractContextManager[object]] = nullcontext  # of a thread that calls
 
     @property
     def where(self) -> str:
         """Provider and binding."""
-        return place(self.provider, self.device, self.binding)
+        return where_text(self.provider, self.device, self.binding)
 
 
 class Opened(NamedTuple):
     """Sessions, and why a provider takes no part."""
 
-    contenders: list[Contender]
+    runners: list[Runner]
     skipped: list[Verdict]
     providers: tuple[Provider, ...]  # that started
 
@@ -64,12 +64,12 @@ def open_all(
         models: ONNX files by label.
         libraries: Files with operators that ONNX Runtime has not itself.
         backwards: Whether the last is opened first. Of two sessions of one file that opened first
-            is up to 1 % slower, so sittings take turns in it (docs/benchmark-fidelity.md).
+            is up to 1 % slower, so repetitions take turns in it (docs/benchmark-fidelity.md).
 
     Raises:
         Exception: Of a required provider: ours, or one of the provider's own.
     """
-    contenders: list[Contender] = []
+    runners: list[Runner] = []
     skipped: list[Verdict] = []
     started: list[Provider] = []
     order = [*models][::-1] if backwards else [*models]
@@ -84,8 +84,8 @@ def open_all(
             skipped.append(Verdict(name=provider.name, outcome="skipped", reason=str(error)))
         else:
             started.append(provider)
-            contenders += _bound_each_way({label: found[label] for label in models})
-    return Opened(contenders, skipped, tuple(started))
+            runners += _bound_each_way({label: found[label] for label in models})
+    return Opened(runners, skipped, tuple(started))
 
 
 def _open(
@@ -107,11 +107,11 @@ def _open(
     return session, (time.perf_counter() - start) * 1e3
 
 
-def _bound_each_way(sessions: Mapping[str, tuple[Session, float]]) -> Iterator[Contender]:
+def _bound_each_way(sessions: Mapping[str, tuple[Session, float]]) -> Iterator[Runner]:
     """Those of one binding stand together, since they are what is compared."""
     bindings = next(iter(sessions.values()))[0].bindings
     for binding in bindings:
         for label, (session, open_ms) in sessions.items():
             prepare = session.prepare if binding == "host" else session.bind
             device = session.device.kind
-            yield Contender(label, session.provider, prepare, binding, device, open_ms)
+            yield Runner(label, session.provider, prepare, binding, device, open_ms)

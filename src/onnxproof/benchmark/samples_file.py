@@ -15,30 +15,33 @@ FILE: Final = "benchmark.parquet"
 
 
 def write_samples(work: Work, taken: Iterable[tuple[Latency, str, Samples]]) -> Artifact:
-    """One row a call: contender, where, dims, part, sitting, round, milliseconds.
+    """One row a call: runner, where, dims, part, repetition, round, milliseconds.
 
-    The part is ``loop`` or ``rounds``; calls of a loop are counted as rounds, in each sitting anew.
+    The part is ``loop`` or ``rounds``; calls of a loop are counted as rounds, anew in each
+    repetition.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     tables = []
-    for latency, part, sittings in taken:
-        places = [
-            (sitting, turn) for sitting, turns in enumerate(sittings) for turn in range(len(turns))
+    for latency, part, repetitions in taken:
+        calls = [
+            (repetition, turn)
+            for repetition, turns in enumerate(repetitions)
+            for turn in range(len(turns))
         ]
-        count = len(places)
+        count = len(calls)
         dims = " ".join(f"{name}={size}" for name, size in latency.dims.items())
         tables.append(
             pa.table(
                 {
-                    "contender": pa.repeat(latency.contender, count),
+                    "runner": pa.repeat(latency.runner, count),
                     "where": pa.repeat(latency.where, count),
                     "dims": pa.repeat(dims, count),
                     "part": pa.repeat(part, count),
-                    "sitting": pa.array([sitting for sitting, _ in places], pa.int32()),
-                    "round": pa.array([turn for _, turn in places], pa.int32()),
-                    "milliseconds": pa.array(itertools.chain(*sittings), pa.float64()),
+                    "repetition": pa.array([repetition for repetition, _ in calls], pa.int32()),
+                    "round": pa.array([turn for _, turn in calls], pa.int32()),
+                    "milliseconds": pa.array(itertools.chain(*repetitions), pa.float64()),
                 }
             )
         )

@@ -13,8 +13,8 @@ from onnxproof.benchmark.memory import Stored, memory_of
 from onnxproof.benchmark.profile import Profiled, profiles
 from onnxproof.benchmark.pytorch import Baseline, baseline
 from onnxproof.benchmark.recorder import Measurement
-from onnxproof.benchmark.repetitions import Course, hold
-from onnxproof.benchmark.runners import COMPILED, EAGER, Contender, Opened, open_all
+from onnxproof.benchmark.repetitions import Workload, repeat
+from onnxproof.benchmark.runners import COMPILED, EAGER, Opened, Runner, open_all
 from onnxproof.benchmark.throughput import throughput
 from onnxproof.benchmark.timings import Timings
 from onnxproof.errors import BenchmarkError, one_line
@@ -35,7 +35,7 @@ from onnxproof.spec import Spec
 from onnxproof.usercode.libraries import noted_libraries
 
 FEWEST_TO_LEAVE: Final = 3
-"""Sittings after which a candidate may be shown to be slower, if it is so by far."""
+"""Repetitions after which a candidate may be shown to be slower, if it is so by far."""
 
 
 class BenchmarkRequest(NamedTuple):
@@ -75,55 +75,55 @@ def measure(
             for candidate in candidates
         }
         start = time.monotonic()
-        weighed = memory_of(result, Course.of(spec), work, models)
+        weighed = memory_of(result, Workload.of(spec), work, models)
         seconds = result.seconds + time.monotonic() - start
         return weighed.model_copy(update={"seconds": seconds})
 
 
 def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
-    """In the child: open everything, then time it, and so on for as many sittings as there are."""
+    """In the child: open everything and time it, once for each repetition."""
     spec, work, candidates = request
     models = {candidate.label: Path(work.path(candidate.model.path)) for candidate in candidates}
-    measurement = Measurement(Course.of(spec), work, models)
+    measurement = Measurement(Workload.of(spec), work, models)
     names, timings = ", ".join(models), measurement.timings
     with ExitStack() as stack:
-        contenders = _Contenders(request, measurement, stack)
-        hold(
-            measurement.course,
-            contenders.open,
+        runners = _Runners(request, measurement, stack)
+        repeat(
+            measurement.workload,
+            runners.open,
             timings,
             announce=lambda done, planned: say("benchmark", f"{names}, PyTorch", done, planned),
         )
-        measurement.throughput = tuple(throughput(measurement.course, contenders.reopen))
+        measurement.throughput = tuple(throughput(measurement.workload, runners.reopen))
     say("benchmark", f"profile of {names}")
-    measurement.profiles = tuple(contenders.profiles())
+    measurement.profiles = tuple(runners.profiles())
     return measurement.result(timings.over_fastest(), _speedups(timings))
 
 
-class _Contenders:
-    """PyTorch and the candidates, opened sitting by sitting."""
+class _Runners:
+    """PyTorch and the candidates, opened repetition by repetition."""
 
     def __init__(
         self, request: BenchmarkRequest, measurement: Measurement, stack: ExitStack
     ) -> None:
         self.request, self.stack = request, stack
-        self.course, self.timings = measurement.course, measurement.timings
+        self.workload, self.timings = measurement.workload, measurement.timings
         self.skipped = measurement.skipped
         self.models = dict(measurement.models)
         self.libraries = noted_libraries(request.work.folder)
         self.benchmark = request.spec.benchmark
         self.baselines: list[Baseline] = []
-        self.pytorch: list[Contender] = []
+        self.pytorch: list[Runner] = []
 
-    def open(self, number: int) -> Sequence[Contender]:
-        """Everything for a sitting; what those before have shown to be slower is left out.
+    def open(self, number: int) -> Sequence[Runner]:
+        """Everything for a repetition; what those before have shown to be slower is left out.
 
         PyTorch's weights move before the sessions are opened or after, in turn, as the sessions
         themselves are opened in turn from either end.
         """
         backwards = bool(number % 2)
         if number >= FEWEST_TO_LEAVE:
-            slower = {ratio.contender for ratio in self.timings.over_fastest() if ratio.low > 1}
+            slower = {ratio.runner for ratio in self.timings.over_fastest() if ratio.low > 1}
             self.models = {name: path for name, path in self.models.items() if name not in slower}
         if not backwards:
             self._move()
@@ -132,11 +132,11 @@ class _Contenders:
             self._begin(opened)
         if backwards:
             self._move()
-        return [*self.pytorch, *opened.contenders]
+        return [*self.pytorch, *opened.runners]
 
-    def reopen(self) -> Sequence[Contender]:
+    def reopen(self) -> Sequence[Runner]:
         """Once more, what was left at the end."""
-        return [*self.pytorch, *self._sessions(backwards=False).contenders]
+        return [*self.pytorch, *self._sessions(backwards=False).runners]
 
     def profiles(self) -> Iterator[Profile]:
         """Where the time of each candidate goes, on every provider that started."""
@@ -152,7 +152,7 @@ class _Contenders:
             if candidate.label in self.models
         ]
         providers = self.benchmark.providers
-        return profiles(self.course, self.request.work, models, providers, self.libraries)
+        return profiles(self.workload, self.request.work, models, providers, self.libraries)
 
     def _sessions(self, *, backwards: bool) -> Opened:
         return open_all(
@@ -163,7 +163,7 @@ class _Contenders:
         self.skipped += opened.skipped
         self.benchmark = self.benchmark.model_copy(update={"providers": opened.providers})
         spec, work, _ = self.request
-        devices = dict.fromkeys(contender.device for contender in opened.contenders)
+        devices = dict.fromkeys(runner.device for runner in opened.runners)
         for device in devices or ("cpu",):
             found = self.stack.enter_context(baseline(spec, work, device))
             if found is not None:
@@ -172,20 +172,20 @@ class _Contenders:
                 if self.benchmark.torch_compile:
                     self.pytorch += self._compiled(found)
 
-    def _compiled(self, found: Baseline) -> list[Contender]:
+    def _compiled(self, found: Baseline) -> list[Runner]:
         """Those of ``torch.compile``; none, and the reason, where the first call fails."""
-        contenders, sizes = found.compiled(), self.course.points[0]
+        runners, sizes = found.compiled(), self.workload.points[0]
         say("benchmark", "torch.compile")
         try:
-            for contender in contenders:
+            for runner in runners:
                 start = time.perf_counter()
-                contender.prepare(self.course.feed(sizes))()
-                self.timings.first_run(contender, (time.perf_counter() - start) * 1e3)
+                runner.prepare(self.workload.feed(sizes))()
+                self.timings.first_run(runner, (time.perf_counter() - start) * 1e3)
         except Exception as error:  # no compiler on this machine, or a model that it breaks on
             reason = one_line(error)
             self.skipped.append(Verdict(name=COMPILED, outcome="skipped", reason=reason))
             return []
-        return contenders
+        return runners
 
     def _move(self) -> None:
         for eager in self.baselines:
@@ -195,11 +195,11 @@ class _Contenders:
 def _speedups(timings: Timings) -> Iterator[Ratio]:
     """PyTorch's latency over each candidate's, in each place, over all points."""
     eager = {
-        (contender.device, contender.binding): key
-        for key, contender in timings.contenders.items()
-        if contender.label == EAGER
+        (runner.device, runner.binding): key
+        for key, runner in timings.runners.items()
+        if runner.label == EAGER
     }
-    for key, contender in timings.contenders.items():
-        base = eager.get((contender.device, contender.binding))
-        if contender.provider and base is not None and (found := timings.ratio(base, key)):
+    for key, runner in timings.runners.items():
+        base = eager.get((runner.device, runner.binding))
+        if runner.provider and base is not None and (found := timings.ratio(base, key)):
             yield found

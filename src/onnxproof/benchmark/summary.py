@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Final
 
-from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.runners import Runner
 from onnxproof.records import Latency
 from onnxproof.samples.grid import Sizes
 
@@ -14,15 +14,13 @@ FEWEST_BEYOND: Final = 5
 """Samples above a percentile, below which it is a guess about one or two of them."""
 
 
-def summarize(
-    contender: Contender, sizes: Sizes, threads: int, samples_ms: Sequence[float]
-) -> Latency:
+def summarize(runner: Runner, sizes: Sizes, threads: int, samples_ms: Sequence[float]) -> Latency:
     """Median and what else the number of samples supports."""
     return Latency(
-        contender=contender.label,
-        provider=contender.provider,
-        binding=contender.binding,
-        device=contender.device,
+        runner=runner.label,
+        provider=runner.provider,
+        binding=runner.binding,
+        device=runner.device,
         dims=sizes,
         threads=threads,
         samples=len(samples_ms),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from onnxproof.records import Suspicion
+from onnxproof.records import QualityWarning
 
 CGROUP: Final = Path("/sys/fs/cgroup/cpu.stat")
 CPUS: Final = Path("/sys/devices/system/cpu")
@@ -36,7 +36,7 @@ class Throttling(NamedTuple):
         return cls(_hot(), _out_of_quota(), tuple(_gpu_reasons(_nvidia_smi())))
 
 
-def throttled(before: Throttling, after: Throttling) -> Iterator[Suspicion]:
+def throttled(before: Throttling, after: Throttling) -> Iterator[QualityWarning]:
     """What happened in between, or is the case."""
     hot, short = after.cpu - before.cpu, after.quota - before.quota
     found = (
@@ -45,8 +45,8 @@ def throttled(before: Throttling, after: Throttling) -> Iterator[Suspicion]:
         *after.gpu,
     )
     for reason in filter(None, found):
-        yield Suspicion(
-            rule="clocks throttled", contender="all", where="this machine", reason=reason
+        yield QualityWarning(
+            rule="clocks throttled", runner="all", where="this machine", reason=reason
         )
 
 
@@ -67,9 +67,9 @@ def _out_of_quota() -> int:
     return 0
 
 
-def _gpu_reasons(told: str) -> Iterator[str]:
+def _gpu_reasons(answer: str) -> Iterator[str]:
     """Of lines such as ``NVIDIA H200, 0x0000000000000040``."""
-    for line in told.splitlines():
+    for line in answer.splitlines():
         name, _, bits = line.rpartition(", ")
         if not bits.startswith("0x"):
             continue
@@ -85,10 +85,10 @@ def _nvidia_smi() -> str:
         "nvidia-smi", "--query-gpu=name,clocks_throttle_reasons.active", "--format=csv,noheader",
     ]  # fmt: skip
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return told.stdout
+    return answer.stdout
 
 
 def _read(path: Path) -> str:

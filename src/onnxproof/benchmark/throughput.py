@@ -1,6 +1,6 @@
 """Calls a second: over sizes of one dim, and of several callers of one session at once.
 
-Not paired: a contender has the machine for itself for a while, since callers that use all of it
+Not paired: a runner has the machine for itself for a while, since callers that use all of it
 cannot take turns. Read differences of a few percent as noise.
 """
 
@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from onnxproof.benchmark.repetitions import Course
-from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.repetitions import Workload
+from onnxproof.benchmark.runners import Runner
 from onnxproof.benchmark.summary import percentile
 from onnxproof.benchmark.warmup import warm_up
 from onnxproof.progress import say
@@ -24,43 +24,43 @@ from onnxproof.samples.grid import Sizes, label
 
 
 def throughput(
-    course: Course, open_contenders: Callable[[], Sequence[Contender]]
+    workload: Workload, open_runners: Callable[[], Sequence[Runner]]
 ) -> Iterator[Throughput]:
-    """What the spec asks for, of each contender: first the sizes, one caller each, then callers."""
-    asked = course.benchmark.throughput
+    """What the spec asks for, of each runner: first the sizes, one caller each, then callers."""
+    asked = workload.benchmark.throughput
     if asked is None:
         return
-    contenders = open_contenders()
-    first = course.points[0]
+    runners = open_runners()
+    first = workload.points[0]
     loads = [({**first, asked.dim: size}, 1) for size in asked.sizes]
     loads += [(first, callers) for callers in asked.callers]
-    for number, ((sizes, callers), contender) in enumerate(itertools.product(loads, contenders)):
-        told = f"{callers} callers" if callers > 1 else label(sizes)
-        say("benchmark", f"throughput, {told}", number, len(loads) * len(contenders))
-        yield measure(contender, course, sizes, callers, asked.seconds)
+    for number, ((sizes, callers), runner) in enumerate(itertools.product(loads, runners)):
+        load_name = f"{callers} callers" if callers > 1 else label(sizes)
+        say("benchmark", f"throughput, {load_name}", number, len(loads) * len(runners))
+        yield measure(runner, workload, sizes, callers, asked.seconds)
 
 
 def measure(
-    contender: Contender, course: Course, sizes: Sizes, callers: int, seconds: float
+    runner: Runner, workload: Workload, sizes: Sizes, callers: int, seconds: float
 ) -> Throughput:
     """Calls that all callers together end within ``seconds``, after a warm-up by one of them."""
-    feed = course.feed(sizes)
-    calls = [contender.prepare(feed) for _ in range(callers)]
+    feed = workload.feed(sizes)
+    calls = [runner.prepare(feed) for _ in range(callers)]
     warm_up(calls[0], again=True)
     begin = threading.Barrier(callers)
     gc.disable()
     try:
         with ThreadPoolExecutor(callers) as pool:
-            called = [pool.submit(_call, contender, begin, call, seconds) for call in calls]
+            called = [pool.submit(_call, runner, begin, call, seconds) for call in calls]
             ended = [future.result() for future in called]
     finally:
         gc.enable()
     samples_ms = [sample for _, taken in ended for sample in taken]
     wall = max(spent for spent, _ in ended)
-    dim = course.benchmark.throughput.dim if course.benchmark.throughput else ""
+    dim = workload.benchmark.throughput.dim if workload.benchmark.throughput else ""
     return Throughput(
-        contender=contender.label,
-        where=contender.where,
+        runner=runner.label,
+        where=runner.where,
         dims=sizes,
         callers=callers,
         calls=len(samples_ms),
@@ -72,11 +72,11 @@ def measure(
 
 
 def _call(
-    contender: Contender, begin: threading.Barrier, call: Callable[[], object], seconds: float
+    runner: Runner, begin: threading.Barrier, call: Callable[[], object], seconds: float
 ) -> tuple[float, list[float]]:
     """Seconds until the last call ended, and milliseconds of each call, one at least."""
     taken: list[float] = []
-    with contender.inside():
+    with runner.inside():
         begin.wait()
         start = before = time.perf_counter()
         while not taken or before - start < seconds:

@@ -1,4 +1,4 @@
-"""What was timed, sitting by sitting, and what comes of it."""
+"""What was timed, repetition by repetition, and what comes of it."""
 
 from __future__ import annotations
 
@@ -6,128 +6,126 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from onnxproof.benchmark.quality import Looked, suspicions
-from onnxproof.benchmark.ratios import FEWEST_SITTINGS, Samples, compare, ratio_of
-from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.quality import PointStats, quality_warnings
+from onnxproof.benchmark.ratios import FEWEST_REPETITIONS, Samples, compare, ratio_of
+from onnxproof.benchmark.runners import Runner
 from onnxproof.benchmark.summary import summarize
 from onnxproof.benchmark.warmup import WarmUp
-from onnxproof.records import Latency, Ratio, Startup, Suspicion
+from onnxproof.records import Latency, QualityWarning, Ratio, Startup
 from onnxproof.samples.grid import Sizes, label
 
 Key = tuple[str, str]
-"""A contender's label, and where it ran."""
+"""A runner's label, and where it ran."""
 
 
 class Timings:
-    """Samples by contender and point, a list a sitting; contenders in the order they came in."""
+    """Samples by runner and point, a list a repetition; runners in the order they came in."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.contenders: dict[Key, Contender] = {}
+        self.runners: dict[Key, Runner] = {}
         self.points: dict[str, Sizes] = {}
         self.taken: dict[tuple[Key, str], list[list[float]]] = defaultdict(list)
         self.loops: dict[tuple[Key, str], list[list[float]]] = defaultdict(list)
-        self.looked: dict[str, Looked] = defaultdict(Looked)
+        self.stats: dict[str, PointStats] = defaultdict(PointStats)
         self._opened_ms: dict[Key, list[float]] = defaultdict(list)
         self._first_ms: dict[Key, list[float]] = defaultdict(list)
         self._new_shape_ms: dict[Key, list[float]] = defaultdict(list)
 
     @property
     def wall_seconds(self) -> float:
-        """That the contenders took turns for."""
-        return sum(look.wall_seconds for look in self.looked.values())
+        """That the runners took turns for."""
+        return sum(look.wall_seconds for look in self.stats.values())
 
-    def opened(self, contender: Contender) -> None:
-        """Note a session that a sitting opened."""
-        key = contender.label, contender.where
-        self.contenders.setdefault(key, contender)
-        if contender.open_ms is not None:
-            self._opened_ms[key].append(contender.open_ms)
+    def opened(self, runner: Runner) -> None:
+        """Note a session that a repetition opened."""
+        key = runner.label, runner.where
+        self.runners.setdefault(key, runner)
+        if runner.open_ms is not None:
+            self._opened_ms[key].append(runner.open_ms)
 
-    def first_run(self, contender: Contender, milliseconds: float) -> None:
-        """Note a run before any sitting, as the first."""
-        self._first_ms[contender.label, contender.where].append(milliseconds)
+    def first_run(self, runner: Runner, milliseconds: float) -> None:
+        """Note a run before any repetition, as the first."""
+        self._first_ms[runner.label, runner.where].append(milliseconds)
 
-    def warmed(self, contender: Contender, sizes: Sizes, begun: WarmUp) -> None:
-        """Note how a contender began a sitting at a point."""
-        key = contender.label, contender.where
+    def warmed(self, runner: Runner, sizes: Sizes, begun: WarmUp) -> None:
+        """Note how a runner began a repetition at a point."""
+        key = runner.label, runner.where
         new = self.points and label(sizes) != next(iter(self.points))
         (self._new_shape_ms if new else self._first_ms)[key].append(begun.first_ms)
         self.points.setdefault(label(sizes), sizes)
         if not begun.settled:
-            self.looked[label(sizes)].unsettled[key] += 1
+            self.stats[label(sizes)].unsettled[key] += 1
 
-    def first_at_new_shape(self, contender: Contender, milliseconds: float) -> None:
+    def first_at_new_shape(self, runner: Runner, milliseconds: float) -> None:
         """Note a run at a shape that is no point of the benchmark."""
-        self._new_shape_ms[contender.label, contender.where].append(milliseconds)
+        self._new_shape_ms[runner.label, runner.where].append(milliseconds)
 
-    def looped(self, contender: Contender, sizes: Sizes, samples_ms: list[float]) -> None:
-        """Note the loop that a contender had for itself in a sitting."""
-        self.loops[(contender.label, contender.where), label(sizes)].append(samples_ms)
+    def looped(self, runner: Runner, sizes: Sizes, samples_ms: list[float]) -> None:
+        """Note the loop that a runner had for itself in a repetition."""
+        self.loops[(runner.label, runner.where), label(sizes)].append(samples_ms)
 
-    def add(self, contender: Contender, sizes: Sizes, samples_ms: Sequence[float]) -> None:
-        """Note the rounds of a sitting at a point."""
-        self.taken[(contender.label, contender.where), label(sizes)].append(list(samples_ms))
+    def add(self, runner: Runner, sizes: Sizes, samples_ms: Sequence[float]) -> None:
+        """Note the rounds of a repetition at a point."""
+        self.taken[(runner.label, runner.where), label(sizes)].append(list(samples_ms))
 
     def latencies(self) -> tuple[Latency, ...]:
-        """Of every contender at every point, in the order of points."""
+        """Of every runner at every point, in the order of points."""
         return tuple(latency for latency, _ in self.rows())
 
     def rows(self) -> Iterator[tuple[Latency, list[list[float]]]]:
-        """Every latency with the loops it is of, a list a sitting."""
+        """Every latency with the loops it is of, a list a repetition."""
         for point, sizes in self.points.items():
-            for key, contender in self.contenders.items():
-                if sittings := self.loops.get((key, point)):
-                    yield summarize(contender, sizes, self.threads, together(sittings)), sittings
+            for key, runner in self.runners.items():
+                if repetitions := self.loops.get((key, point)):
+                    yield summarize(runner, sizes, self.threads, together(repetitions)), repetitions
 
     def parts(self) -> Iterator[tuple[Latency, str, Samples]]:
-        """Every sample, of loops and of rounds, a list a sitting."""
+        """Every sample, of loops and of rounds, a list a repetition."""
         for latency, loops in self.rows():
             yield latency, "loop", loops
-            key = latency.contender, latency.where
+            key = latency.runner, latency.where
             yield latency, "rounds", self.taken[key, label(latency.dims)]
 
     def over_fastest(self) -> tuple[Ratio, ...]:
         """Every model over the one with the lowest latency, over all places together."""
         found: dict[str, list[Samples]] = defaultdict(list)
-        for (key, _), sittings in self.taken.items():
-            if self.contenders[key].provider:
-                found[key[0]].append(sittings)
+        for (key, _), repetitions in self.taken.items():
+            if self.runners[key].provider:
+                found[key[0]].append(repetitions)
         return compare(found)
 
-    def ratio(self, contender: Key, over: Key) -> Ratio | None:
-        """Of one over another, over all points; None where a single sitting has no spread."""
-        ours, theirs = (
-            [self.taken[key, point] for point in self.points] for key in (contender, over)
-        )
-        if min(len(sittings) for sittings in (*ours, *theirs)) < FEWEST_SITTINGS:
+    def ratio(self, runner: Key, over: Key) -> Ratio | None:
+        """Of one over another, over all points; None where a single repetition has no spread."""
+        ours, theirs = ([self.taken[key, point] for point in self.points] for key in (runner, over))
+        if min(len(repetitions) for repetitions in (*ours, *theirs)) < FEWEST_REPETITIONS:
             return None
-        where = contender[1] if self.contenders[contender].provider else over[1]
-        return ratio_of(contender[0], ours, over[0], theirs, where)
+        where = runner[1] if self.runners[runner].provider else over[1]
+        return ratio_of(runner[0], ours, over[0], theirs, where)
 
     def startups(self) -> Iterator[Startup]:
-        """Of each contender in each place."""
-        for (name, where), contender in self.contenders.items():
-            key, anew = (name, where), contender.open_ms is not None
+        """Of each runner in each place."""
+        for (name, where), runner in self.runners.items():
+            key, anew = (name, where), runner.open_ms is not None
             typical = statistics.median if anew else _first
             opened, new = self._opened_ms[key], self._new_shape_ms[key]
             yield Startup(
-                contender=name,
+                runner=name,
                 where=where,
                 open_ms=statistics.median(opened) if anew else None,
                 first_run_ms=typical(self._first_ms[key]),
                 new_shape_ms=typical(new) if new else None,
             )
 
-    def suspicions(self) -> Iterator[Suspicion]:
-        """What is odd, of all sittings together, since a single one may be unlucky."""
-        for latency, sittings in self.rows():
-            yield from suspicions(latency, sittings, self.looked[label(latency.dims)])
+    def quality_warnings(self) -> Iterator[QualityWarning]:
+        """What is odd, of all repetitions together, since a single one may be unlucky."""
+        for latency, repetitions in self.rows():
+            yield from quality_warnings(latency, repetitions, self.stats[label(latency.dims)])
 
 
-def together(sittings: Samples) -> list[float]:
-    """All samples of one contender at one place."""
-    return [sample for sitting in sittings for sample in sitting]
+def together(repetitions: Samples) -> list[float]:
+    """All samples of one runner at one place."""
+    return [sample for repetition in repetitions for sample in repetition]
 
 
 def _first(values: Sequence[float]) -> float:

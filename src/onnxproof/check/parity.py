@@ -41,9 +41,9 @@ def check_parity(
     points = [point for point in reference.points if point.sets]
     if optimized:
         sets: Iterable[str] = (set_name for point in points for set_name in point.sets)
-        return judge("parity", spec, work, session, reference, sets)
+        return parity_verdict("parity", spec, work, session, reference, sets)
     sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
-    return judge("parity_unoptimized", spec, work, session, reference, sets)
+    return parity_verdict("parity_unoptimized", spec, work, session, reference, sets)
 
 
 def check_overflow(spec: Spec, work: Work, session: Session, reference: Reference) -> Verdict:
@@ -53,7 +53,7 @@ def check_overflow(spec: Spec, work: Work, session: Session, reference: Referenc
     """
     points = [point for point in reference.points if point.sets]
     sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
-    verdict, _ = judge("parity_float16", spec, work, session, reference, sets)
+    verdict, _ = parity_verdict("parity_float16", spec, work, session, reference, sets)
     if verdict.outcome == "failed":
         reason = (
             f"computed node by node in float16, as a GPU may, and not in float32 as ONNX Runtime's "
@@ -64,7 +64,7 @@ def check_overflow(spec: Spec, work: Work, session: Session, reference: Referenc
     return verdict
 
 
-def judge(
+def parity_verdict(
     name: str,
     spec: Spec,
     work: Work,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from onnxproof.check.parity import judge
+from onnxproof.check.parity import parity_verdict
 from onnxproof.errors import OnnxproofError, one_line
 from onnxproof.records import Candidate, Loaded, Outcome, ProviderCheck, Verdict, Work
 from onnxproof.runtime import Profiling, open_session, precision_of
@@ -71,7 +71,7 @@ def check_provider(
         verdict = Verdict(name=name, outcome=outcome, reason=reason)
         return ProviderCheck(provider=provider.name, precision=precision, verdict=verdict)
     sets = [set_name for point in reference.points for set_name in point.sets]
-    verdict, parity = judge(name, spec, work, session, reference, sets, provider)
+    verdict, parity = parity_verdict(name, spec, work, session, reference, sets, provider)
     feed, _ = read_set(Path(work.path(reference.folder, sets[0])))
     placement = session.placement(feed if verdict.outcome == "passed" else None)
     return ProviderCheck(

@@ -13,12 +13,12 @@ from onnxproof.isolation.child import run_in_child
 from onnxproof.records import (
     Candidate,
     CheckResult,
-    Ledger,
     Loaded,
     Metric,
     OutputParity,
     ProviderCheck,
     Verdict,
+    WeightMatch,
     Work,
 )
 from onnxproof.samples.test_data import read_set
@@ -83,7 +83,7 @@ def check_in_child(request: CheckRequest) -> CheckResult:
         sha256=request.candidate.model.sha256,
         weights_sha256=weights.sha256 if (weights := request.candidate.weights) else None,
         verdicts=tuple(verdicts[name] for name in (*wanted, *sorted(set(verdicts) - set(wanted)))),
-        ledger=checker.ledger,
+        weight_match=checker.weight_match,
         parity=checker.parity,
         metric=checker.metric,
         kernels=checker.kernels,
@@ -96,7 +96,7 @@ class _Checker:
     def __init__(self, request: CheckRequest) -> None:
         self.spec, self.work, self.loaded, self.candidate = request
         self.path = Path(self.work.path(self.candidate.model.path))
-        self.ledger: Ledger | None = None
+        self.weight_match: WeightMatch | None = None
         self.parity: tuple[OutputParity, ...] = ()
         self.metric: Metric | None = None
         self.kernels: dict[str, int] = {}
@@ -141,7 +141,7 @@ class _Checker:
 
         return check_structure(self.spec, self.work, self.loaded, self.candidate)
 
-    def _told(self, error: Exception) -> str:
+    def _error_text(self, error: Exception) -> str:
         """Without the folders of this machine: the proof travels."""
         return without_folders(one_line(error, 400), self.work.roots)
 
@@ -156,7 +156,7 @@ class _Checker:
     def _weights(self) -> Verdict:
         from onnxproof.weights.provenance import check_weights
 
-        verdict, self.ledger = check_weights(self.work, self.candidate)
+        verdict, self.weight_match = check_weights(self.work, self.candidate)
         return verdict
 
     def _open(self, name: str) -> tuple[Session | None, Verdict]:
@@ -173,7 +173,7 @@ class _Checker:
         except (SourceError, LoadError):
             raise
         except Exception as error:
-            reason = f"ONNX Runtime does not load it: {self._told(error)}"
+            reason = f"ONNX Runtime does not load it: {self._error_text(error)}"
             return None, Verdict(name=name, outcome="failed", reason=reason)
         return session, Verdict(name=name, outcome="passed", reason="loads in ONNX Runtime")
 

@@ -46,8 +46,8 @@ def check_structure(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate
     try:
         onnx.checker.check_model(path, full_check=True)
     except Exception as error:  # the checker raises its own, and C++ exceptions as others
-        told = without_folders(one_line(error, 400), work.roots)
-        return Verdict(name="structure", outcome="failed", reason=f"onnx.checker: {told}")
+        text = without_folders(one_line(error, 400), work.roots)
+        return Verdict(name="structure", outcome="failed", reason=f"onnx.checker: {text}")
     model = onnx.load(path, load_external_data=False)
     faults = [
         *_newer_than_declared(model, spec),
@@ -98,9 +98,9 @@ def _misplaced(model: onnx.ModelProto, work: Work, candidate: Candidate) -> Iter
             continue
         info = ExternalDataInfo(tensor)
         if weights is None or info.location != weights.path:
-            told = without_folders(info.location, work.roots)
+            text = without_folders(info.location, work.roots)
             own = f"{weights.path} is its file" if weights else "it has none of its own"
-            yield f"the data of {tensor.name!r} is in {told}, and {own}"
+            yield f"the data of {tensor.name!r} is in {text}, and {own}"
             continue
         needed, length, offset = size_of(tensor), info.length or 0, info.offset or 0
         if length not in (needed, 0) or offset + needed > weights.size_bytes:

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from onnxproof.benchmark.head_to_head import DuelRequest, fight
+from onnxproof.benchmark.head_to_head import HeadToHeadRequest, compare_models
 from onnxproof.benchmark.memory import Stored, memory_of
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.commands.bench_target import Subject, subject_of
 from onnxproof.errors import BadInput, BenchmarkError, SpecError
 from onnxproof.isolation.child import prepare_children, run_in_child
@@ -62,7 +62,7 @@ def bench(asked: Asked, settings: Settings) -> Bench:
         subject_of(target, folder / f"model{number}", asked.lines, asked.points)
         for number, target in enumerate(filter(None, (asked.model, asked.against)))
     ]
-    course = _course(subjects, asked)
+    workload = _workload(subjects, asked)
     names = _names(subjects)
     work = Work(
         folder=str(folder),
@@ -74,11 +74,11 @@ def bench(asked: Asked, settings: Settings) -> Bench:
     needs = subjects[0].spec.export.needs if subjects[0].spec else ()
     models = {name: subject.path for name, subject in zip(names, subjects, strict=True)}
     with alone_on_this_machine(lambda: say("bench", "wait for another benchmark to end")):
-        duel = run_in_child(
-            fight,
-            DuelRequest(course, work, models, needs=needs, profiled=True),
+        head_to_head = run_in_child(
+            compare_models,
+            HeadToHeadRequest(workload, work, models, needs=needs, profiled=True),
             failed=BenchmarkError,
-            limits=course.limits,
+            limits=workload.limits,
             log=folder / "logs" / "bench.log",
             doing=f"time {' against '.join(models)}",
         )
@@ -86,13 +86,13 @@ def bench(asked: Asked, settings: Settings) -> Bench:
             name: Stored(subject.path, subject.size_bytes)
             for name, subject in zip(names, subjects, strict=True)
         }
-        result = memory_of(duel.result, course, work, stored)
+        result = memory_of(head_to_head.result, workload, work, stored)
     for number in range(len(subjects)):
         shutil.rmtree(folder / f"model{number}", ignore_errors=True)  # the registry has them
     return Bench(result, folder)
 
 
-def _course(subjects: Sequence[Subject], asked: Asked) -> Course:
+def _workload(subjects: Sequence[Subject], asked: Asked) -> Workload:
     first = subjects[0]
     for other in subjects[1:]:
         if other.takes != first.takes:
@@ -119,7 +119,7 @@ def _course(subjects: Sequence[Subject], asked: Asked) -> Course:
             if name not in subject.dims or not subject.dims[name].holds(size):
                 raise BadInput(f"{field} {name}={size} lies outside what {subject.label} takes")
     seed, limits = (first.spec.check.seed, first.spec.limits) if first.spec else (0, Limits())
-    return Course(first.inputs, first.dims, benchmark, seed, limits)
+    return Workload(first.inputs, first.dims, benchmark, seed, limits)
 
 
 def _throughput(subject: Subject) -> dict[str, Any]:
@@ -137,7 +137,9 @@ def _names(subjects: Sequence[Subject]) -> list[str]:
     labels = [subject.label for subject in subjects]
     if len(set(labels)) == len(labels):
         return labels
-    return [f"{label} ({place})" for label, place in zip(labels, ("first", "second"), strict=False)]
+    return [
+        f"{label} ({ordinal})" for label, ordinal in zip(labels, ("first", "second"), strict=False)
+    ]
 
 
 def _folder(home: Path) -> Path:

@@ -78,7 +78,7 @@ def _from_folder(model: str, path: Path) -> Subject:
     folder = path if path.is_dir() else path.parent
     try:
         proof = read_proof(folder / PROOF)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise BadInput(f"cannot read a proof in {folder}: {one_line(error, 200)}") from None
     chosen = (folder / proof.chosen.model.path).resolve()
     if path.is_file() and path.resolve() != chosen:
@@ -117,14 +117,16 @@ def _size(path: Path) -> int:
     """Bytes of the graph and of the files with its weights."""
     from onnxproof.graph.traversal import tensors_of
 
-    places = {
+    locations = {
         entry.value
         for tensor in tensors_of(_read(path))
         for entry in tensor.external_data
         if entry.key == "location"
     }
     try:
-        return sum(file.stat().st_size for file in (path, *(path.parent / name for name in places)))
+        return sum(
+            file.stat().st_size for file in (path, *(path.parent / name for name in locations))
+        )
     except OSError as error:
         raise BadInput(f"{path} needs {error.filename}, which is not there") from None
 

@@ -11,7 +11,7 @@ from onnxproof.errors import LoadError, one_line
 from onnxproof.isolation.child import run_in_child
 from onnxproof.pipeline.resolve import fill_dims, named_source
 from onnxproof.records import Work
-from onnxproof.source.guess_inputs import Guess, guesses, wanted_inputs
+from onnxproof.source.likely_inputs import InputProposal, proposals, wanted_inputs
 from onnxproof.source.mlflow_model import FOLDER
 from onnxproof.spec import Limits, Source, override, parse_spec
 
@@ -69,7 +69,7 @@ def first_spec(
     with tempfile.TemporaryDirectory() as folder:
         work = Work(folder=folder, roots=roots, allow=allow, metadata={}, local_code=local_code)
         _fetch(source, work)
-        guess = run_in_child(
+        proposal = run_in_child(
             probe_in_child,
             ProbeRequest(model, source, written, work),
             failed=LoadError,
@@ -77,8 +77,8 @@ def first_spec(
             log=Path(folder, "probe.log"),
             doing="build the module and try inputs",
         )
-    spec = {**written, **guess._asdict()}
-    if not guess.dims:
+    spec = {**written, **proposal._asdict()}
+    if not proposal.dims:
         spec.pop("dims")
     parse_spec(spec, model)
     # Inputs have a line each: their texts are long, and YAML would break them in two.
@@ -109,16 +109,18 @@ def _fetch(source: Source, work: Work) -> None:
         fetch_source(pin(source.mlflow).uri, Path(work.path(FOLDER)))
 
 
-def probe_in_child(request: ProbeRequest) -> Guess:
+def probe_in_child(request: ProbeRequest) -> InputProposal:
     """In the child: the first guess that forward takes, at its example and its smallest sizes."""
     from onnxproof.source.module import unfitted_module
 
     module = unfitted_module(request.source, request.work)
     tried = []
-    for guess in _with_dims(module, request.written):
-        if (fault := _fault(module, guess, request)) is None:
-            return _widen(module, guess, request)
-        tried.append(f"{', '.join(f'{n}: {line}' for n, line in guess.inputs.items())} ({fault})")
+    for proposal in _with_dims(module, request.written):
+        if (fault := _fault(module, proposal, request)) is None:
+            return _widen(module, proposal, request)
+        tried.append(
+            f"{', '.join(f'{n}: {line}' for n, line in proposal.inputs.items())} ({fault})"
+        )
     found = "; ".join(tried[-2:]) or "nothing to try: forward's inputs tell nothing of their shape"
     raise LoadError(
         f"cannot guess the inputs of {request.model}, whose forward takes "
@@ -127,20 +129,20 @@ def probe_in_child(request: ProbeRequest) -> Guess:
     )
 
 
-def _with_dims(module: torch.nn.Module, written: dict[str, Any]) -> Iterator[Guess]:
+def _with_dims(module: torch.nn.Module, written: dict[str, Any]) -> Iterator[InputProposal]:
     """What the person gave, or else the guesses; each dim with a range, the person's first."""
-    found = [Guess(written["inputs"], {})] if written["inputs"] else guesses(module)
+    found = [InputProposal(written["inputs"], {})] if written["inputs"] else proposals(module)
     for inputs, dims in found:
-        yield Guess(inputs, fill_dims(inputs, {**dims, **written["dims"]}))
+        yield InputProposal(inputs, fill_dims(inputs, {**dims, **written["dims"]}))
 
 
-def _fault(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> str | None:
+def _fault(module: torch.nn.Module, proposal: InputProposal, request: ProbeRequest) -> str | None:
     """Why forward does not take the guess; None when it does."""
     from onnxproof.samples.generate import draw
     from onnxproof.samples.grid import example_sizes, label
     from onnxproof.source.module import source_module
 
-    spec = parse_spec({**request.written, **guess._asdict()}, request.model)
+    spec = parse_spec({**request.written, **proposal._asdict()}, request.model)
     source = source_module(module, spec)
     example = example_sizes(spec.dims)
     if "seq" in spec.dims and not request.written["inputs"]:
@@ -154,15 +156,17 @@ def _fault(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> str 
     return None
 
 
-def _widen(module: torch.nn.Module, guess: Guess, request: ProbeRequest) -> Guess:
+def _widen(
+    module: torch.nn.Module, proposal: InputProposal, request: ProbeRequest
+) -> InputProposal:
     """Raise the guessed ``seq`` as far as forward goes with it, by doubling."""
     written = request.written
-    if "seq" not in guess.dims or written["inputs"] or "seq" in written["dims"]:
-        return guess
-    while guess.dims["seq"]["max"] < LONGEST_TRIED:
-        seq = {**guess.dims["seq"], "max": guess.dims["seq"]["max"] * 2}
-        longer = guess._replace(dims={**guess.dims, "seq": seq})
+    if "seq" not in proposal.dims or written["inputs"] or "seq" in written["dims"]:
+        return proposal
+    while proposal.dims["seq"]["max"] < LONGEST_TRIED:
+        seq = {**proposal.dims["seq"], "max": proposal.dims["seq"]["max"] * 2}
+        longer = proposal._replace(dims={**proposal.dims, "seq": seq})
         if _fault(module, longer, request):
             break
-        guess = longer
-    return guess
+        proposal = longer
+    return proposal

@@ -60,12 +60,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _where(chain: Sequence[BaseException], text: str, node: Any, roots: Sequence[str]) -> str:
     # TorchScript's callers come after the line that it marks.
     marked = text.partition(" is being compiled since it was called from")[0]
-    places = (
+    traces = (
         (node.stack_trace or "") if node is not None else "",
         marked.replace("(node defined in ", "\n"),
         *("".join(traceback.format_tb(raised.__traceback__)) for raised in chain[::-1]),
     )
-    return next(filter(None, (model_line(place, roots) for place in places)), "")
+    return next(filter(None, (model_line(trace, roots) for trace in traces)), "")
 
 
 def _nodes_of(error: BaseException) -> Iterator[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from onnxproof.records import Baked, Candidate, CheckResult
+from onnxproof.records import Candidate, CheckResult, Specialization
 from onnxproof.spec import Strategy
 
 _VALUES: Final = (
@@ -36,14 +36,14 @@ _AGAINST_ERRORS: Final = (
     (r"Tracer cannot infer type|can be output from traced", _OUTPUTS),
     (r"TypeError: .*(argument|parameter)", _CALL),
 )
-"""In this order: what PyTorch's words look like, and the remedy."""
+"""In this order: what PyTorch's words look like, and the workaround."""
 
 _AGAINST_NOTHING_KNOWN: Final[dict[Strategy, str]] = {
     "dynamo": "torch.export.draft_export(module, args) lists every line that it cannot take",
     "trace": "torch.jit.trace(module, args) fails alike, and is quicker to try a change on",
     "script": _TORCHSCRIPT,
 }
-_AGAINST_BAKING: Final[dict[Strategy, str]] = {
+_AGAINST_SPECIALIZATION: Final[dict[Strategy, str]] = {
     "dynamo": "declare a Python number as a tensor (int64[] in LOW..HIGH), and write loops over it "
     "as torch.while_loop, branches as torch.cond",
     "trace": "tracing runs the Python code once: take strategy script, which keeps Loop and If, or "
@@ -86,20 +86,26 @@ def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]
     failed = next((verdict for verdict in check.verdicts if verdict.outcome == "failed"), None)
     if failed is None:
         return "", ""
-    where = _line_of(candidate.baked, failed.reason)
+    where = _line_of(candidate.specializations, failed.reason)
     if "baked in" in failed.reason:
-        return where, _AGAINST_BAKING[candidate.strategy]
+        return where, _AGAINST_SPECIALIZATION[candidate.strategy]
     if where and failed.name in ("contract", "parity", "session"):
         # It has the graph of one example: of its size or, where tracing went by a value, of that.
         sized = candidate.strategy == "dynamo" or "axis" in failed.reason
-        return where, _SIZES if sized else _AGAINST_BAKING["trace"]
+        return where, _SIZES if sized else _AGAINST_SPECIALIZATION["trace"]
     known = _AGAINST_STRUCTURE if failed.name == "structure" else ()
     found = (hint for pattern, hint in known if re.search(pattern, failed.reason))
     return where, next(found, _AGAINST_VERDICTS.get(failed.name, ""))
 
 
-def _line_of(baked: tuple[Baked, ...], reason: str) -> str:
-    named = [baked_value for baked_value in baked if f"input {baked_value.input!r}" in reason]
+def _line_of(specializations: tuple[Specialization, ...], reason: str) -> str:
+    named = [
+        specialization
+        for specialization in specializations
+        if f"input {specialization.input!r}" in reason
+    ]
     # What is no equation leaves more than one size.
-    equations = [baked_value for baked_value in named if "Eq(" in baked_value.what]
-    return next((baked_value.where for baked_value in (*equations, *named, *baked)), "")
+    equations = [specialization for specialization in named if "Eq(" in specialization.what]
+    return next(
+        (specialization.where for specialization in (*equations, *named, *specializations)), ""
+    )

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-from onnxproof.records import Baked
+from onnxproof.records import Specialization
 from onnxproof.usercode.source_lines import model_line
 
-MAX_BAKED: Final = 8
+MAX_SPECIALIZATIONS: Final = 8
 """Of one export; what matters is the first."""
 
 _SYMBOLS: Final = "torch.fx.experimental.symbolic_shapes"
@@ -24,7 +24,7 @@ _TRACER: Final = r"[\s\S]*(might cause the trace to be incorrect|registered as c
 
 
 @contextmanager
-def watch_baking(roots: Sequence[str]) -> Iterator[list[Baked]]:
+def watch_specialization(roots: Sequence[str]) -> Iterator[list[Specialization]]:
     """A list that fills, inside of the block, with what exporters take for constant.
 
     torch.export runs forward with symbols for sizes, and logs what must hold for them; where that
@@ -32,13 +32,13 @@ def watch_baking(roots: Sequence[str]) -> Iterator[list[Baked]]:
     Tracing warns where Python reads a value out of a tensor. Both happen while the line at fault is
     being run.
     """
-    found: list[Baked] = []
+    found: list[Specialization] = []
     with _sizes(found, roots), _values(found, roots):
         yield found
 
 
 @contextmanager
-def _sizes(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
+def _sizes(found: list[Specialization], roots: Sequence[str]) -> Iterator[None]:
     symbols: dict[str, str] = {}
 
     def listen(record: logging.LogRecord) -> bool:
@@ -50,9 +50,9 @@ def _sizes(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
                 symbols[symbol] for symbol in re.findall(r"\w+", guarded[1]) if symbol in symbols
             ]
             held = re.sub(r"\w+", lambda word: symbols.get(word[0], word[0]), guarded[1])
-            place = model_line("".join(traceback.format_stack()), roots)
+            where = model_line("".join(traceback.format_stack()), roots)
             if sizes:
-                _add(found, sizes[0].partition(".")[0], f"only where {held}", place)
+                _add(found, sizes[0].partition(".")[0], f"only where {held}", where)
         return record.levelno >= logging.WARNING  # a filter: the rest is not printed
 
     logger = logging.getLogger(_SYMBOLS)
@@ -67,7 +67,7 @@ def _sizes(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _values(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
+def _values(found: list[Specialization], roots: Sequence[str]) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("always", message=_TRACER)
         show = warnings.showwarning
@@ -82,16 +82,16 @@ def _values(found: list[Baked], roots: Sequence[str]) -> Iterator[None]:
         ) -> None:
             text = str(message)
             if re.match(_TRACER, text):
-                place = model_line(f'File "{filename}", line {lineno}', roots)
-                _add(found, "", text.partition(". ")[0], place)
+                where = model_line(f'File "{filename}", line {lineno}', roots)
+                _add(found, "", text.partition(". ")[0], where)
             show(message, category, filename, lineno, file, line)
 
         warnings.showwarning = listen
         yield
 
 
-def _add(found: list[Baked], name: str, what: str, where: str) -> None:
-    baked = Baked(input=name, what=what, where=where)
+def _add(found: list[Specialization], name: str, what: str, where: str) -> None:
+    specializations = Specialization(input=name, what=what, where=where)
     # A line of PyTorch's own was not written by the author, and is not at fault.
-    if where and baked not in found and len(found) < MAX_BAKED:
-        found.append(baked)
+    if where and specializations not in found and len(found) < MAX_SPECIALIZATIONS:
+        found.append(specializations)

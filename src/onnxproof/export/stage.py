@@ -10,7 +10,7 @@ from onnxproof.errors import ExportError
 from onnxproof.export.exporter import run_exporter
 from onnxproof.export.operators.report_file import save_report
 from onnxproof.isolation.child import run_in_child
-from onnxproof.records import Baked, Candidate, Loaded, Work, label_of
+from onnxproof.records import Candidate, Loaded, Specialization, Work, label_of
 from onnxproof.spec import Spec, Strategy
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Made(NamedTuple):
 
     exported: Exported
     log: OperatorLog
-    baked: tuple[Baked, ...]
+    specializations: tuple[Specialization, ...]
 
 
 def export_onnx(
@@ -60,13 +60,13 @@ def export_onnx(
 def export_in_child(request: ExportRequest) -> Candidate:
     """In the child: build the module again, export it, name its dims, stamp it, save it."""
     from onnxproof.export.operators.log import OperatorLog
-    from onnxproof.export.specialization import watch_baking
-    from onnxproof.export.workarounds import try_remedies
+    from onnxproof.export.specialization import watch_specialization
+    from onnxproof.export.workarounds import try_workarounds
     from onnxproof.graph.contract import check_contract
     from onnxproof.graph.external_data import SUFFIX, store
-    from onnxproof.graph.finalize import forget_places, name_dims, save_candidate, stamp
+    from onnxproof.graph.finalize import name_dims, save_candidate, stamp, strip_source_notes
     from onnxproof.graph.opset import choose_opset
-    from onnxproof.graph.source_map import keep_places
+    from onnxproof.graph.source_map import save_source_map
     from onnxproof.source.variant import build_variant
 
     spec, work, loaded, strategy, variant = request
@@ -77,23 +77,23 @@ def export_in_child(request: ExportRequest) -> Candidate:
 
     def make() -> _Made:
         log = OperatorLog(strategy, opset, work.roots)
-        with watch_baking(work.roots) as baked:
+        with watch_specialization(work.roots) as specializations:
             exported = run_exporter(source, work, strategy, outputs, log)
         name_dims(exported.model.graph.input, loaded.reference.inputs)
         name_dims(exported.model.graph.output, loaded.reference.outputs)
-        return _Made(exported, log, tuple(baked))
+        return _Made(exported, log, tuple(specializations))
 
     def sound(attempt: _Made) -> bool:
         return check_contract(attempt.exported.model.graph, loaded.reference).outcome == "passed"
 
-    made, remedies = try_remedies(make, sound, source.model, spec)
-    exported, log, baked = made
+    made, workarounds = try_workarounds(make, sound, source.model, spec)
+    exported, log, specializations = made
     model = exported.model
     model.ir_version = min(model.ir_version, ir_version)
     label = label_of(strategy, variant=variant)
     modules = [name for name, _ in source.model.named_modules()]
-    keep_places(model, work, label, modules, log.outer)
-    forget_places(model)
+    save_source_map(model, work, label, modules, log.outer)
+    strip_source_notes(model)
     stamp(model, work.metadata)
     candidate = save_candidate(
         model,
@@ -105,4 +105,6 @@ def export_in_child(request: ExportRequest) -> Candidate:
         weights=store(exported, work, f"{label}{SUFFIX}"),
     )
     save_report(log.report(), work, candidate.label)
-    return candidate.model_copy(update={"baked": baked, "remedies": remedies})
+    return candidate.model_copy(
+        update={"specializations": specializations, "workarounds": workarounds}
+    )

@@ -1,8 +1,8 @@
 """Known ways around what an exporter cannot do with a module as it is written.
 
 They are one more try inside a strategy, after the module as it is gave no graph, or one that does
-not keep the declared dims. A remedy says the same in other operators; the candidate names it, and
-its graph is held to the same reference as any other.
+not keep the declared dims. A workaround says the same in other operators; the candidate names it,
+and its graph is held to the same reference as any other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SELECTIVE_SCAN: Final = "mamba_selective_scan"
 """What Transformers 5 calls it in the modules of Mamba, FalconMamba, Jamba and Zamba."""
 
 
-class Remedy(NamedTuple):
+class Workaround(NamedTuple):
     """One way around."""
 
     name: str
@@ -34,30 +34,30 @@ class Remedy(NamedTuple):
     at_once: bool = False  # without it a graph may come out that only the check finds wrong
 
 
-def try_remedies(
+def try_workarounds(
     make: Callable[[], Made], sound: Callable[[Made], bool], module: nn.Module, spec: Spec
 ) -> tuple[Made, tuple[str, ...]]:
-    """What ``make`` gives, and the remedies that it took; none where the module will do as it is.
+    """What ``make`` gives, and the workarounds that it took; none where the module does as it is.
 
-    Where a second try with every remedy that fits is no better, the first one counts.
+    Where a second try with every workaround that fits is no better, the first one counts.
 
     Args:
         make: Exports the module.
         sound: Whether its graph keeps what was declared.
-        module: Changed while remedies are applied, and changed back.
+        module: Changed while workarounds are applied, and changed back.
         spec: What was declared.
 
     Raises:
         ExportError: Of the first try.
     """
-    fitting = [remedy for remedy in REMEDIES if remedy.fits(module)]
-    at_once = [remedy for remedy in fitting if remedy.at_once]
+    fitting = [workaround for workaround in WORKAROUNDS if workaround.fits(module)]
+    at_once = [workaround for workaround in fitting if workaround.at_once]
 
-    def attempt(chosen: list[Remedy]) -> tuple[Made, tuple[str, ...]]:
+    def attempt(chosen: list[Workaround]) -> tuple[Made, tuple[str, ...]]:
         with ExitStack() as stack:
-            for remedy in chosen:
-                stack.enter_context(remedy.applied(module, spec))
-            return make(), tuple(remedy.name for remedy in chosen)
+            for workaround in chosen:
+                stack.enter_context(workaround.applied(module, spec))
+            return make(), tuple(workaround.name for workaround in chosen)
 
     first: tuple[Made, tuple[str, ...]] | ExportError
     try:
@@ -67,7 +67,7 @@ def try_remedies(
     except ExportError as error:
         first = error
     if len(fitting) > len(at_once):
-        names = ", ".join(remedy.name for remedy in fitting)
+        names = ", ".join(workaround.name for workaround in fitting)
         say("export", f"again with {names}")
         try:
             second = attempt(fitting)
@@ -151,15 +151,15 @@ def _parallel_scan(module: nn.Module, spec: Spec) -> Iterator[None]:
     A loop is unrolled at the example's length. As many doublings as the longest declared dim needs.
     """
     longest = max((dim.largest for dim in spec.dims.values()), default=1)
-    places = _with_scans(module)
-    before = {name: getattr(place, SELECTIVE_SCAN) for name, place in places.items()}
+    scans = _with_scans(module)
+    before = {name: getattr(scan_module, SELECTIVE_SCAN) for name, scan_module in scans.items()}
     try:
-        for place in places.values():
-            setattr(place, SELECTIVE_SCAN, _scan_by_doubling(longest.bit_length()))
+        for scan_module in scans.values():
+            setattr(scan_module, SELECTIVE_SCAN, _scan_by_doubling(longest.bit_length()))
         yield
     finally:
-        for name, place in places.items():
-            setattr(place, SELECTIVE_SCAN, before[name])
+        for name, scan_module in scans.items():
+            setattr(scan_module, SELECTIVE_SCAN, before[name])
 
 
 def _scan_by_doubling(doublings: int) -> Callable[..., Any]:
@@ -214,8 +214,10 @@ def _recur(decay: torch.Tensor, drive: torch.Tensor, doublings: int) -> torch.Te
     return drive
 
 
-REMEDIES: Final = (
-    Remedy("eager attention", _eager_fits, _eager_attention),
-    Remedy("batched experts", _batched_fits, _batched_experts),
-    Remedy("parallel scan", lambda module: bool(_with_scans(module)), _parallel_scan, at_once=True),
+WORKAROUNDS: Final = (
+    Workaround("eager attention", _eager_fits, _eager_attention),
+    Workaround("batched experts", _batched_fits, _batched_experts),
+    Workaround(
+        "parallel scan", lambda module: bool(_with_scans(module)), _parallel_scan, at_once=True
+    ),
 )

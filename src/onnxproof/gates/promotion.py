@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from onnxproof.records import GateOutcome, GateVerdict, Proof, Ratio, Suspicion
+from onnxproof.records import GateOutcome, GateVerdict, Proof, QualityWarning, Ratio
 from onnxproof.spec import CPU, Gates
 from onnxproof.units import in_bytes
 
@@ -14,11 +14,11 @@ CONFIDENCE: Final = 0.95
 
 
 class Measured(NamedTuple):
-    """What a trial timed; ``why_not`` where challenger and champion could not be timed."""
+    """What a comparison timed; ``why_not`` where challenger and champion could not be timed."""
 
     ratios: tuple[Ratio, ...] = ()
     samples_ms: Mapping[str, Sequence[float]] = {}  # the challenger's, by point
-    suspicions: tuple[Suspicion, ...] = ()
+    quality_warnings: tuple[QualityWarning, ...] = ()
     why_not: str = ""
     broken: bool = False  # whether that is a fault, and not the way things are
     same_file: bool = False  # so that there is nothing to time
@@ -33,7 +33,7 @@ class Case(NamedTuple):
     measured: Measured
 
 
-def judge(
+def gate_verdicts(
     gates: Gates, challenger: Proof, champion: Proof | None, measured: Measured
 ) -> tuple[GateVerdict, ...]:
     """Every gate that the spec sets, in its order.
@@ -45,7 +45,7 @@ def judge(
         measured: What was found by running them.
     """
     case = Case(gates, challenger, champion, measured)
-    asked = (_metric, _size, _latency, _speedup, _p99, _memory, _placement, _suspect)
+    asked = (_metric, _size, _latency, _speedup, _p99, _memory, _placement, _quality)
     return tuple(verdict for ask in asked for verdict in ask(case))
 
 
@@ -218,13 +218,10 @@ def _placement(case: Case) -> Iterator[GateVerdict]:
     )
 
 
-def _suspect(case: Case) -> Iterator[GateVerdict]:
+def _quality(case: Case) -> Iterator[GateVerdict]:
     """What is suspect decides nothing, whatever the other gates made of it."""
-    for suspicion in case.measured.suspicions[:1]:
-        count = len(case.measured.suspicions)
+    for warning in case.measured.quality_warnings[:1]:
+        count = len(case.measured.quality_warnings)
         more = f", and {count - 1} more" if count > 1 else ""
-        reason = (
-            f"{suspicion.rule}, {suspicion.contender} on {suspicion.where}: "
-            f"{suspicion.reason}{more}"
-        )
+        reason = f"{warning.rule}, {warning.runner} on {warning.where}: {warning.reason}{more}"
         yield GateVerdict(name="measurement", outcome="inconclusive", reason=reason)

@@ -1,4 +1,4 @@
-"""Which proven candidate stands: the fastest beyond noise, and of a tie the fewest nodes."""
+"""Which proven candidate is chosen: the fastest beyond noise, and of a tie the fewest nodes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def choose(kept: Sequence[Candidate], ratios: Sequence[Ratio]) -> tuple[Candidat
         why = "; nothing was compared, and it has the fewest nodes" if len(kept) > 1 else ""
         return chosen, {chosen.label: f"proven{why}"}
     best, nearest = ratios[0].over, ratios[0]
-    slower = {ratio.contender for ratio in ratios if ratio.low > 1}
+    slower = {ratio.runner for ratio in ratios if ratio.low > 1}
     tied = [candidate for candidate in kept if candidate.label not in slower]
     chosen = _fewest_nodes(tied)
-    reasons = {ratio.contender: f"proven; {_told(ratio)}" for ratio in ratios}
+    reasons = {ratio.runner: f"proven; {_ratio_text(ratio)}" for ratio in ratios}
     reasons[best] = f"proven; the lowest latency of {len(kept)}"
     if len(tied) > 1:
         reasons[chosen.label] += f"; of {len(tied)} not told apart it has the fewest nodes"
     else:
-        reasons[chosen.label] += f"; the next, {nearest.contender}, has {_told(nearest)}"
+        reasons[chosen.label] += f"; the next, {nearest.runner}, has {_ratio_text(nearest)}"
     return chosen, reasons
 
 
@@ -39,8 +39,8 @@ def _fewest_nodes(candidates: Sequence[Candidate]) -> Candidate:
     return min(candidates, key=lambda candidate: candidate.nodes)
 
 
-def _told(ratio: Ratio) -> str:
+def _ratio_text(ratio: Ratio) -> str:
     return (
         f"{ratio.ratio:.3f} times the latency of {ratio.over} "
-        f"(99 % interval {ratio.low:.3f} to {ratio.high:.3f}, {ratio.sittings} sittings)"
+        f"(99 % interval {ratio.low:.3f} to {ratio.high:.3f}, {ratio.repetitions} repetitions)"
     )

@@ -94,19 +94,19 @@ def _why_not(kind: str, name: str, declared: Sequence[TensorRecord]) -> str:
 
 
 def _differences(kind: str, declared: TensorRecord, found: _Found) -> Iterable[str]:
-    place = f"{kind} {declared.name!r}"
+    subject = f"{kind} {declared.name!r}"
     if declared.dtype != found.dtype:
-        yield f"{place} is {found.dtype}, declared {declared.dtype}"
+        yield f"{subject} is {found.dtype}, declared {declared.dtype}"
     if found.shape is None:
-        yield f"{place} has no shape, declared rank {len(declared.shape)}"
+        yield f"{subject} has no shape, declared rank {len(declared.shape)}"
         return
     if len(declared.shape) != len(found.shape):
-        yield f"{place} has rank {len(found.shape)}, declared {len(declared.shape)}"
+        yield f"{subject} has rank {len(found.shape)}, declared {len(declared.shape)}"
         return
     for axis, (wanted, size) in enumerate(zip(declared.shape, found.shape, strict=True)):
         if isinstance(wanted, str) and isinstance(size, int):
-            yield f"{place} axis {axis} is fixed at {size}, declared dynamic ({wanted})"
+            yield f"{subject} axis {axis} is fixed at {size}, declared dynamic ({wanted})"
         elif wanted not in ("?", size) and size != "?":
-            yield f"{place} axis {axis} is {size}, declared {wanted}"
+            yield f"{subject} axis {axis} is {size}, declared {wanted}"
         elif size == "?" and wanted != "?":
-            yield f"{place} axis {axis} has no name, declared {wanted}"
+            yield f"{subject} axis {axis} has no name, declared {wanted}"

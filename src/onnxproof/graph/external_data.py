@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Weights = Mapping[str, onnx_ir.TensorProtocol]
 
 Mode = Literal["auto", "always"]
-Places = dict[str, tuple[int, int]]
+Offsets = dict[str, tuple[int, int]]
 """Offset and length by the name of the initializer."""
 
 MAX_FILE_BYTES: Final = 1_800_000_000
@@ -87,26 +87,28 @@ def store(exported: Exported, work: Work, name: str) -> Artifact | None:
     if not exported.weights:
         return None
     for other in sorted(Path(work.folder).glob(f"*{SUFFIX}")):
-        if places := _places_in(other, exported.weights):
-            _note(exported.model, other.name, places)
+        if offsets := _offsets_in(other, exported.weights):
+            _note(exported.model, other.name, offsets)
             return Artifact.of(work.folder, other.name)
     with atomic_write(Path(work.path(name))) as draft, draft.open("w+b") as file:
         writer = _Writer(file)
-        places = {key: writer.place(_bytes_of(weight)) for key, weight in exported.weights.items()}
+        offsets = {
+            key: writer.append(_bytes_of(weight)) for key, weight in exported.weights.items()
+        }
         file.flush()
-    _note(exported.model, name, places)
+    _note(exported.model, name, offsets)
     return Artifact(path=name, sha256=writer.digest.hexdigest(), size_bytes=writer.size_bytes)
 
 
-def _note(model: onnx.ModelProto, location: str, places: Places) -> None:
+def _note(model: onnx.ModelProto, location: str, offsets: Offsets) -> None:
     for initializer in outside(model):
-        offset, length = places[initializer.name]
+        offset, length = offsets[initializer.name]
         del initializer.external_data[:]
         for key, value in (("location", location), ("offset", offset), ("length", length)):
             initializer.external_data.add(key=key, value=str(value))
 
 
-def _places_in(path: Path, weights: Weights) -> Places:
+def _offsets_in(path: Path, weights: Weights) -> Offsets:
     """Where each of the weights lies in a file that is there already; empty unless all do."""
     import onnx
     from onnx.external_data_helper import ExternalDataInfo
@@ -114,7 +116,7 @@ def _places_in(path: Path, weights: Weights) -> Places:
     graph = path.with_suffix("")
     if not graph.is_file():
         return {}
-    places = {}
+    offsets = {}
     with path.open("rb") as file:
         stored = _Stored(file)
         for initializer in outside(onnx.load(graph, load_external_data=False)):
@@ -125,8 +127,8 @@ def _places_in(path: Path, weights: Weights) -> Places:
             data = _bytes_of(tensor)
             if (offset := stored.find(data)) is None:
                 return {}
-            places[name] = (offset, len(data))
-    return places
+            offsets[name] = (offset, len(data))
+    return offsets
 
 
 class _Stored:
@@ -158,7 +160,7 @@ class _Writer(_Stored):
         self.digest = hashlib.sha256()
         self.size_bytes = 0
 
-    def place(self, data: memoryview) -> tuple[int, int]:
+    def append(self, data: memoryview) -> tuple[int, int]:
         """Offset and length of these bytes in the file."""
         self.file.flush()
         offset = self.find(data)

@@ -36,7 +36,7 @@ def name_dims(values: Iterable[onnx.ValueInfoProto], records: Iterable[TensorRec
                     dim.dim_param = size
 
 
-def forget_places(model: onnx.ModelProto) -> None:
+def strip_source_notes(model: onnx.ModelProto) -> None:
     """Take out, in place, the stack trace that an exporter notes at every node.
 
     It quotes the author's code with the paths of this machine, and consumers would get both.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from onnxproof.artifact import atomic_write
 from onnxproof.graph.finalize import STACK_TRACE
-from onnxproof.records import OperatorPlace, Work
+from onnxproof.records import SourceLocation, Work
 from onnxproof.usercode.source_lines import author_line
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 SCOPES: Final = ".name_scopes"
 """End of the key of a node's metadata, ``pkg.torch.onnx.name_scopes`` in torch 2.13."""
 
-Places = dict[str, OperatorPlace]
+SourceMap = dict[str, SourceLocation]
 
 
-def keep_places(
+def save_source_map(
     model: onnx.ModelProto, work: Work, label: str, modules: Collection[str], outer: str
 ) -> None:
     """Write the places of a graph's tensors, as its exporter noted them, beside the graph.
@@ -38,30 +38,33 @@ def keep_places(
         modules: Paths of the module's submodules.
         outer: Name of the author's module in one that was put around it; empty where none was.
     """
-    places: dict[str, list[str]] = {}
+    noted_locations: dict[str, list[str]] = {}
     for node in model.graph.node:
         module, trace = _noted(node, modules)
         if outer and module.partition(".")[0] == outer:
             module = module.partition(".")[2]
         line = author_line(trace, work.roots)
-        places |= {name: [module, line] for name in node.output if name}
+        noted_locations |= {name: [module, line] for name in node.output if name}
     with atomic_write(_file(work, label)) as draft:
-        draft.write_text(json.dumps(places), encoding="utf-8")
+        draft.write_text(json.dumps(noted_locations), encoding="utf-8")
 
 
-def read_places(work: Work, label: str) -> Places:
+def read_source_map(work: Work, label: str) -> SourceMap:
     """Tensor to place, of the graph that an exporter gave; empty where nothing was noted."""
     file = _file(work, label)
     noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {name: OperatorPlace(module=place[0], line=place[1]) for name, place in noted.items()}
+    return {
+        name: SourceLocation(module=location[0], line=location[1])
+        for name, location in noted.items()
+    }
 
 
 def modules_of(work: Work, label: str) -> dict[str, str]:
-    """Tensor to the path of the module it comes from, as ``read_places``."""
-    return {name: place.module for name, place in read_places(work, label).items()}
+    """Tensor to the path of the module it comes from, as ``read_source_map``."""
+    return {name: location.module for name, location in read_source_map(work, label).items()}
 
 
-def modules_told_by(path: Path) -> dict[str, str]:
+def modules_named_in(path: Path) -> dict[str, str]:
     """Tensor to module, as far as an ONNX file says it by itself.
 
     One by dynamo does, until onnxsim drops what its nodes carry; one by TorchScript in the names

@@ -22,8 +22,8 @@ class Gap(NamedTuple):
 
     max_abs_diff: float
     budget: float
-    place: tuple[int, ...]
-    told: str = ""  # where it is not a matter of elements
+    worst_index: tuple[int, ...]
+    reason: str = ""  # where it is not a matter of elements
 
 
 class Budget:
@@ -48,8 +48,8 @@ class Budget:
         if expected.size == found.size == 1:
             expected = expected.reshape(found.shape)  # a Python number beside a tensor
         if expected.shape != found.shape:
-            told = f"its shape is {list(found.shape)}, and should be {list(expected.shape)}"
-            return Gap(float("inf"), 0.0, (), told)
+            reason = f"its shape is {list(found.shape)}, and should be {list(expected.shape)}"
+            return Gap(float("inf"), 0.0, (), reason)
         wanted, given = expected.astype(np.float64), found.astype(np.float64)
         atol, rtol = self._tolerance(name, expected)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -62,8 +62,8 @@ class Budget:
             return None
         # Of what is beyond, the worst; next to an infinite value a large one may be allowed.
         index = np.unravel_index(int(np.argmax(np.where(bad, difference, -1.0))), bad.shape)
-        place = tuple(int(coordinate) for coordinate in index)
-        return Gap(float(difference[index]), float(np.nan_to_num(allowed[index])), place)
+        worst = tuple(int(coordinate) for coordinate in index)
+        return Gap(float(difference[index]), float(np.nan_to_num(allowed[index])), worst)
 
     def _tolerance(self, name: str, expected: np.ndarray) -> tuple[float, float]:
         if name in self._outputs:

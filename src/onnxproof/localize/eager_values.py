@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from onnxproof.graph.source_map import Places
+from onnxproof.graph.source_map import SourceMap
 from onnxproof.localize.budget import Budget
-from onnxproof.localize.match_by_value import Computed, Pairs, telling
+from onnxproof.localize.match_by_value import Computed, Pairs, is_distinctive
 from onnxproof.localize.program_values import array_of
-from onnxproof.records import OperatorPlace
+from onnxproof.records import SourceLocation
 from onnxproof.runtime.intermediates import Examined
 from onnxproof.samples.generate import Feed
 from onnxproof.usercode.source_lines import author_line
@@ -46,7 +46,7 @@ def eager_values(
     examined: Examined,
     feed: Feed,
     budget: Budget,
-    places: Places,
+    source_map: SourceMap,
     roots: Sequence[str],
 ) -> EagerValues:
     """Pair the graph's tensors with what the module computes.
@@ -57,15 +57,17 @@ def eager_values(
     notes = _run(source, feed, roots)
     computed = notes.computed
     found = {
-        name: array for name, array in examined.run(feed, examined.order).items() if telling(array)
+        name: array
+        for name, array in examined.run(feed, examined.order).items()
+        if is_distinctive(array)
     }
     if sum(array.nbytes for array in found.values()) > MAX_BYTES // 2:
         raise MemoryError(f"the graph's tensors take more than {MAX_BYTES // 2 >> 20} MiB")
-    inputs = {name: array for name, array in feed.items() if telling(array)}
+    inputs = {name: array for name, array in feed.items() if is_distinctive(array)}
     found = inputs | found  # what a module gives back as it took it has no tensor of its own
     pairs = Pairs(examined, computed, notes.given, found, budget)
     paired = {name: computed[number].array for name, number in pairs.right.items()}
-    if (first := pairs.first_wrong(places)) is not None:
+    if (first := pairs.first_wrong(source_map)) is not None:
         tensor, number = first
         paired[tensor] = computed[number].array
     return EagerValues(paired)
@@ -91,7 +93,7 @@ class _Notes:
         from torch.utils._pytree import tree_leaves
 
         takes = self._behind(arguments)
-        place = OperatorPlace(module=self.running[-1], line=author_line(_stack(), self._roots))
+        location = SourceLocation(module=self.running[-1], line=author_line(_stack(), self._roots))
         for leaf in tree_leaves(result):
             if not isinstance(leaf, torch.Tensor):
                 continue
@@ -100,9 +102,9 @@ class _Notes:
             if leaf.untyped_storage().data_ptr() in self._weights:
                 continue  # a view of a weight; the graph has it as an initializer
             array = array_of(leaf)
-            if array is not None and telling(array):
+            if array is not None and is_distinctive(array):
                 self._comes_from[id(leaf)] = frozenset({len(self.computed)})
-                self.computed.append(Computed(place, array, takes))
+                self.computed.append(Computed(location, array, takes))
                 self._bytes += array.nbytes
         if self._bytes > MAX_BYTES // 2:
             raise MemoryError(f"PyTorch's results take more than {MAX_BYTES // 2 >> 20} MiB")

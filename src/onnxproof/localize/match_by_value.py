@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.graph.source_map import Places
+from onnxproof.graph.source_map import SourceMap
 from onnxproof.localize.budget import Budget
-from onnxproof.records import OperatorPlace
+from onnxproof.records import SourceLocation
 from onnxproof.runtime.intermediates import Examined, names_read
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BLIND: Final = ("Shape", "Size")
 class Computed(NamedTuple):
     """One result of an operator."""
 
-    place: OperatorPlace  # module that was running, and line of the author's code
+    location: SourceLocation  # module that was running, and line of the author's code
     array: np.ndarray
     takes: frozenset[int]  # numbers of the results that it comes from
 
@@ -55,18 +55,18 @@ class Pairs:
                     first = self.right.setdefault(name, number)
                     self._same.setdefault(number, self._same.get(first, first))
 
-    def first_wrong(self, places: Places) -> tuple[str, int] | None:
+    def first_wrong(self, source_map: SourceMap) -> tuple[str, int] | None:
         """The tensor that should have the first result that none has, and the result's number."""
-        astray, missing = self._astray(), self._missing()
+        unmatched, missing = self._unmatched(), self._missing()
         for number in missing:
             wanted = self._computed[number]
-            here = [name for name in astray if places.get(name) == wanted.place]
+            here = [name for name in unmatched if source_map.get(name) == wanted.location]
             inside = [
                 name
-                for name in astray
-                if name in places and places[name].module == wanted.place.module
+                for name in unmatched
+                if name in source_map and source_map[name].module == wanted.location.module
             ]
-            for among in (here, inside, astray):
+            for among in (here, inside, unmatched):
                 shape = wanted.array.shape
                 if alike := [name for name in among if self._found[name].shape == shape]:
                     return self._nearest(alike, number, missing), number
@@ -83,14 +83,14 @@ class Pairs:
         results = [
             result
             for result in missing
-            if self._computed[result].place == wanted.place
+            if self._computed[result].location == wanted.location
             and self._computed[result].array.shape == wanted.array.shape
         ]
         if len(whole) == len(results):  # one for one, in the same order
             return whole[results.index(number)]
         return min(whole, key=lambda name: _distance(self._found[name], wanted.array))
 
-    def _astray(self) -> list[str]:
+    def _unmatched(self) -> list[str]:
         """Tensors without a result of PyTorch's, from which nothing right comes any more."""
         alive: set[str] = set()
         for node in reversed(self._examined.nodes):
@@ -141,7 +141,7 @@ class Pairs:
                     waiting.append(name)
 
 
-def telling(array: np.ndarray) -> bool:
+def is_distinctive(array: np.ndarray) -> bool:
     """Whether equal values mean that it is the same tensor."""
     import numpy as np
 

@@ -15,15 +15,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.errors import LocaliseError, one_line
+from onnxproof.errors import LocalizeError, one_line
 from onnxproof.isolation.child import run_in_child
 from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
     Loaded,
-    OperatorPlace,
     OutputParity,
+    SourceLocation,
     Work,
     label_of,
 )
@@ -47,7 +47,7 @@ MAX_SUSPECTS: Final = 8
 MAX_AMONG: Final = 20
 
 
-class LocaliseRequest(NamedTuple):
+class LocalizeRequest(NamedTuple):
     """What the child gets."""
 
     spec: Spec
@@ -58,7 +58,7 @@ class LocaliseRequest(NamedTuple):
     plain: Candidate | None = None  # what a simplified graph was made from
 
 
-def localise(
+def localize(
     spec: Spec,
     work: Work,
     loaded: Loaded,
@@ -71,21 +71,21 @@ def localise(
     against = plain.label if plain else "PyTorch"
     try:
         return run_in_child(
-            localise_in_child,
-            LocaliseRequest(spec, work, loaded, candidate, check, plain),
-            failed=LocaliseError,
+            localize_in_child,
+            LocalizeRequest(spec, work, loaded, candidate, check, plain),
+            failed=LocalizeError,
             limits=spec.limits.model_copy(update={"seconds": seconds}),
-            log=Path(work.path("logs", f"localise-{candidate.label}.log")),
+            log=Path(work.path("logs", f"localize-{candidate.label}.log")),
             doing=f"find where {candidate.label} goes wrong",
         )
-    except Exception as error:  # a verdict stands, whatever happens to what explains it
-        late = isinstance(error, LocaliseError) and error.end == "timeout"
+    except Exception as error:  # the verdict stays, whatever happens to what explains it
+        late = isinstance(error, LocalizeError) and error.end == "timeout"
         fault = f"{seconds:g} s were not enough" if late else one_line(error)
         text = without_folders(fault, work.roots)
-        return Divergence(against=against, reason=f"could not be localised: {text}")
+        return Divergence(against=against, reason=f"could not be localized: {text}")
 
 
-def localise_in_child(request: LocaliseRequest) -> Divergence:
+def localize_in_child(request: LocalizeRequest) -> Divergence:
     """In the child: take the sample that is furthest off, and walk the graph on it."""
     from onnxproof.localize.budget import Budget
     from onnxproof.localize.walk import Walk
@@ -107,11 +107,11 @@ def localise_in_child(request: LocaliseRequest) -> Divergence:
             continue
         with finder.values(feed, budget) as values:
             return finder.first(Walk(examined, values, feed, expected, budget), name)
-    reason = "could not be localised: every saved sample is right when it is run again"
+    reason = "could not be localized: every saved sample is right when it is run again"
     return Divergence(against=finder.against, reason=reason)
 
 
-def _sets(request: LocaliseRequest) -> list[str]:
+def _sets(request: LocalizeRequest) -> list[str]:
     """The set of the worst output; all of them where no number says which."""
     bad = [row for row in request.check.parity if row.mismatched]
     if not bad:
@@ -137,14 +137,14 @@ def _wrong_level(
 
 
 class _Finder:
-    def __init__(self, request: LocaliseRequest, examined: Examined) -> None:
-        from onnxproof.graph.source_map import read_places
+    def __init__(self, request: LocalizeRequest, examined: Examined) -> None:
+        from onnxproof.graph.source_map import read_source_map
 
         self.request, self.examined = request, examined
         self.against = request.plain.label if request.plain else "PyTorch"
         candidate = request.candidate
         exported = label_of(candidate.strategy, variant=candidate.variant)
-        self.places = read_places(request.work, exported)
+        self.source_map = read_source_map(request.work, exported)
 
     @contextmanager
     def values(self, feed: Feed, budget: Budget) -> Iterator[Values]:
@@ -164,19 +164,19 @@ class _Finder:
         for number, suspect in enumerate(walk.suspects()):
             if number == MAX_SUSPECTS:
                 break
-            told = self._told(walk, suspect, set_name)
-            if told.reproduces is not False:
-                return told
+            divergence = self._examine(walk, suspect, set_name)
+            if divergence.reproduces is not False:
+                return divergence
             first = first or suspect
         if first is None:
-            reason = "could not be localised: no tensor that can be compared is beyond its budget"
+            reason = "could not be localized: no tensor that can be compared is beyond its budget"
             return Divergence(against=self.against, worst_set=set_name, reason=reason)
-        told = self._told(walk, first, set_name)
+        divergence = self._examine(walk, first, set_name)
         reason = (
             "its nodes are right alone: small differences in what comes to them have grown too "
             "large here"
         )
-        return told.model_copy(update={"reason": reason})
+        return divergence.model_copy(update={"reason": reason})
 
     def stopped(self, error: Exception, set_name: str) -> Divergence:
         """ONNX Runtime could not run the graph; it names the node."""
@@ -191,16 +191,16 @@ class _Finder:
             None,
         )
         if node is None:
-            reason = f"could not be localised: ONNX Runtime stops on {set_name}: {text}"
+            reason = f"could not be localized: ONNX Runtime stops on {set_name}: {text}"
             return Divergence(against=self.against, worst_set=set_name, reason=reason)
-        place = self._place(node.output[0])
+        location = self._location(node.output[0])
         return Divergence(
             against=self.against,
             tensor=node.output[0],
             node=node.name,
             operator=node.op_type,
-            module=place.module,
-            line=place.line,
+            module=location.module,
+            line=location.line,
             worst_set=set_name,
             reason="ONNX Runtime stops there",
         )
@@ -213,7 +213,7 @@ class _Finder:
         )
         return Divergence(against=self.against, worst_set=set_name, reason=reason)
 
-    def _told(self, walk: Walk, suspect: Suspect, set_name: str) -> Divergence:
+    def _examine(self, walk: Walk, suspect: Suspect, set_name: str) -> Divergence:
         from onnxproof.localize.reproducer import region_of, save_reproducer
 
         region = region_of(self.examined, suspect.tensor, set(walk.comparable) - {suspect.tensor})
@@ -230,43 +230,43 @@ class _Finder:
             for other in region.nodes
             if other is not node and not names_read(other) <= weights
         ]
-        place = self._place(region.tensor)
+        location = self._location(region.tensor)
         return Divergence(
             against=self.against,
             tensor=region.tensor,
             node=node.name or region.tensor,
             operator=node.op_type,
             among=tuple(others[-MAX_AMONG:]),
-            module=place.module,
-            line=place.line,
+            module=location.module,
+            line=location.line,
             max_abs_diff=gap.max_abs_diff,
             budget=gap.budget,
             worst_set=set_name,
-            worst_index=gap.place,
+            worst_index=gap.worst_index,
             reproducer=saved.model,
             reproduces=saved.reproduces,
-            reason="; ".join(filter(None, (gap.told, saved.reason))),
+            reason="; ".join(filter(None, (gap.reason, saved.reason))),
         )
 
     def _of_pytorch(self, feed: Feed, budget: Budget, stack: ExitStack) -> Values:
         """PyTorch's values, of the module as it was exported."""
-        from onnxproof.export.workarounds import REMEDIES
+        from onnxproof.export.workarounds import WORKAROUNDS
         from onnxproof.localize.eager_values import eager_values
         from onnxproof.localize.program_values import ProgramValues, exported_program
         from onnxproof.source.variant import build_variant
 
         spec, work, loaded, candidate, *_ = self.request
         source = build_variant(spec, work, candidate.variant, loaded.weights_sha256)
-        for remedy in REMEDIES:
-            if remedy.name in candidate.remedies:
-                stack.enter_context(remedy.applied(source.model, spec))
+        for workaround in WORKAROUNDS:
+            if workaround.name in candidate.workarounds:
+                stack.enter_context(workaround.applied(source.model, spec))
         if candidate.strategy == "dynamo":
             try:
                 program = exported_program(source, work, candidate.opset)
                 return ProgramValues(program, source, feed)
             except Exception as error:  # it was exported once, and may not be run by itself
                 print(f"by value, since the program gave none: {error}")  # noqa: T201  # the log
-        return eager_values(source, self.examined, feed, budget, self.places, work.roots)
+        return eager_values(source, self.examined, feed, budget, self.source_map, work.roots)
 
-    def _place(self, tensor: str) -> OperatorPlace:
-        return self.places.get(tensor, OperatorPlace(module="", line=""))
+    def _location(self, tensor: str) -> SourceLocation:
+        return self.source_map.get(tensor, SourceLocation(module="", line=""))

@@ -55,13 +55,13 @@ class Walk:
         self.comparable = [
             name for name in examined.order if name in expected or name in values.names
         ]
-        self._stands_for: dict[str, str] = {}
+        self._later_names: dict[str, str] = {}
 
     def suspects(self) -> Iterator[Suspect]:
         """Tensors beyond their budget, in the order of the graph."""
         start, count = 0, FIRST_CHUNK
         while names := self.comparable[start : start + count]:
-            say("localise", "compare tensors", start, len(self.comparable))
+            say("localize", "compare tensors", start, len(self.comparable))
             found = self.examined.run(self.feed, names)
             wanted = self.read(names)
             for name in names:
@@ -75,16 +75,16 @@ class Walk:
 
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """What tensors should be; of an output, what PyTorch gave for the reference."""
-        standing = {name: self._stands_for.get(name, name) for name in names}
-        asked = {stand_in for stand_in in standing.values() if stand_in not in self._expected}
+        read_as = {name: self._later_names.get(name, name) for name in names}
+        asked = {stand_in for stand_in in read_as.values() if stand_in not in self._expected}
         values = {**(self.values.read(asked) if asked else {}), **self._expected}
-        return {name: values[stand_in] for name, stand_in in standing.items() if stand_in in values}
+        return {name: values[stand_in] for name, stand_in in read_as.items() if stand_in in values}
 
     def _folded(self, name: str, found: np.ndarray) -> bool:
         """Whether the tensor has the value of a later one, whose operator went into its own."""
         for later in self.values.following(name):
             wanted = self.values.read([later]).get(later) if later in self.values.names else None
             if wanted is not None and self.budget.gap(later, wanted, found) is None:
-                self._stands_for[name] = later
+                self._later_names[name] = later
                 return True
         return False

@@ -12,12 +12,12 @@ from onnxproof.errors import CheckError
 from onnxproof.export.operators.report_file import read_report
 from onnxproof.pipeline.refusal import refuse
 from onnxproof.proof import versions
-from onnxproof.records import Candidate, Ladder, Loaded, Proof, Versions, Work, label_of
+from onnxproof.records import Candidate, Loaded, Proof, SearchResult, Versions, Work, label_of
 from onnxproof.report.proof import render_proof
 from onnxproof.spec import Spec
 
 
-def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Ladder) -> Proof:
+def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, search: SearchResult) -> Proof:
     """The proof of the chosen candidate, with ``model.onnx``, ``proof.json`` and ``report.md``.
 
     Raises:
@@ -25,9 +25,9 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Lad
         ExportError: No strategy gave a graph.
         CheckError: The file is no longer the one that was checked.
     """
-    chosen, check, benchmark = ladder.chosen, ladder.check, ladder.benchmark
+    chosen, check, benchmark = search.chosen, search.check, search.benchmark
     if chosen is None or check is None or benchmark is None:
-        refuse(ladder)
+        refuse(search)
     model = Artifact.of(work.folder, _name_final(work, chosen))
     weights = Artifact.of(work.folder, chosen.weights.path) if chosen.weights else None
     for file, checked in ((model, check.sha256), (weights, check.weights_sha256)):
@@ -45,7 +45,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, ladder: Lad
         ),
         spec=spec,
         loaded=loaded,
-        attempts=ladder.attempts,
+        attempts=search.attempts,
         chosen=chosen.model_copy(update={"model": model, "weights": weights}),
         operators=read_report(work, label_of(chosen.strategy, variant=chosen.variant)),
         check=check,

@@ -7,7 +7,7 @@ from typing import cast
 
 from onnxproof.errors import OnnxproofError, PromotionRefused, Refused
 from onnxproof.proof.local import find_local
-from onnxproof.records import ExportOutcome, Proof, Registration, Trial
+from onnxproof.records import Comparison, ExportOutcome, Proof, Registration
 
 
 def proven(proof: Proof, registration: Registration, folder: Path) -> ExportOutcome:
@@ -29,16 +29,16 @@ def unchanged(proof_key: str, registration: Registration, home: Path) -> ExportO
     )
 
 
-def tried(ended: ExportOutcome, trial: Trial | None) -> ExportOutcome:
+def tried(ended: ExportOutcome, comparison: Comparison | None) -> ExportOutcome:
     """The same with what the gates of the promotion said; refused where one keeps the alias."""
-    if trial is None:
+    if comparison is None:
         return ended
-    ended = ended.model_copy(update={"gates": trial.gates})
-    if not trial.against:
+    ended = ended.model_copy(update={"gates": comparison.gates})
+    if not comparison.against:
         return ended
     reason = (
-        f"{ended.name} version {trial.challenger} is proven and registered, and stays challenger; "
-        f"{trial.reason}"
+        f"{ended.name} version {comparison.challenger} is proven and registered, and stays "
+        f"challenger; {comparison.reason}"
     )
     return ended.model_copy(
         update={

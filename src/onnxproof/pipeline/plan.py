@@ -156,7 +156,7 @@ def prepare_for(
     """
     names: Iterable[str] = (spec.source.kind,)
     if spec.source.kind == "factory":
-        module = spec.source.place.partition(":")[0]
+        module = spec.source.target.partition(":")[0]
         names = reached_names(module, roots, allow, local_code=local_code)
     slow = [name for name in names if name.partition(".")[0] in SLOW_TO_IMPORT]
     os.environ[PRELOAD_VARIABLE] = ",".join(sorted(slow))

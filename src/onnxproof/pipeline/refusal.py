@@ -7,11 +7,11 @@ from typing import NoReturn
 from onnxproof.errors import CheckError, ExportError, ProofRefused
 from onnxproof.records import (
     Attempt,
-    Ladder,
+    SearchResult,
 )
 
 
-def refuse(ladder: Ladder) -> NoReturn:
+def refuse(search: SearchResult) -> NoReturn:
     """Say why nothing was proven.
 
     Raises:
@@ -19,26 +19,26 @@ def refuse(ladder: Ladder) -> NoReturn:
         CheckError: Graphs came out, and the check broke on each.
         ExportError: No strategy gave a graph.
     """
-    failed = [rung for rung in ladder.attempts if rung.outcome == "failed"]
-    reasons = "; ".join(map(_told, failed))
+    failed = [attempt for attempt in search.attempts if attempt.outcome == "failed"]
+    reasons = "; ".join(map(_describe, failed))
     advised: dict[str, list[str]] = {}
-    for rung in failed:
-        if rung.hint:
-            advised.setdefault(rung.hint, []).append(rung.label)
+    for attempt in failed:
+        if attempt.hint:
+            advised.setdefault(attempt.hint, []).append(attempt.label)
     for hint, labels in advised.items():
         reasons += f". For {' and '.join(labels)}: {hint}"
-    if any(rung.check is not None for rung in ladder.attempts):
+    if any(attempt.check is not None for attempt in search.attempts):
         raise ProofRefused(f"no candidate was proven, so nothing is registered. {reasons}")
-    if any(rung.candidate is not None for rung in ladder.attempts):
+    if any(attempt.candidate is not None for attempt in search.attempts):
         raise CheckError(f"no candidate could be checked, so nothing is registered. {reasons}")
     raise ExportError(f"no strategy gave an ONNX graph. {reasons}")
 
 
-def _told(rung: Attempt) -> str:
-    where = f" (at {rung.where})" if rung.where else ""
-    if rung.divergence is None:
-        return f"{rung.label}: {rung.reason}{where}"
-    sentence, saved = rung.divergence.sentence, rung.divergence.reproducer
+def _describe(attempt: Attempt) -> str:
+    where = f" (at {attempt.where})" if attempt.where else ""
+    if attempt.divergence is None:
+        return f"{attempt.label}: {attempt.reason}{where}"
+    sentence, saved = attempt.divergence.sentence, attempt.divergence.reproducer
     alone = f" (alone in {saved.path})" if saved else ""
-    where = "" if rung.where in sentence else where
-    return f"{rung.label}: {rung.reason}{where}; {sentence}{alone}"
+    where = "" if attempt.where in sentence else where
+    return f"{attempt.label}: {attempt.reason}{where}; {sentence}{alone}"

@@ -65,9 +65,9 @@ def resolve_spec(
 def _refuse_other_model(overrides: Sequence[str]) -> None:
     """Whoever reaches the Prefect page may tune a catalog entry, not make another model of it."""
     for line in overrides:
-        if (place := re.split(r"[.=\s]", line.strip())[0]) in OF_THE_CATALOG:
+        if (target := re.split(r"[.=\s]", line.strip())[0]) in OF_THE_CATALOG:
             raise SpecError(
-                f"override {line!r}: a deployed run takes {place} from the catalog; "
+                f"override {line!r}: a deployed run takes {target} from the catalog; "
                 "add an entry there for another model"
             )
 
@@ -100,24 +100,24 @@ def named_source(model: str) -> dict[str, Any]:
 
 
 def _source_of(model: str) -> dict[str, str] | None:
-    kind, colon, place = model.partition(":")
+    kind, colon, target = model.partition(":")
     if colon and kind in KINDS:
-        return {kind: place}
+        return {kind: target}
     return {"factory": model} if re.fullmatch(FACTORY, model) else None
 
 
 def name_for(model: str) -> str:
     """A registered model name for a source: what its module, file, folder or model is called."""
-    kind, place = next(iter((_source_of(model) or {"factory": model}).items()))
+    kind, target = next(iter((_source_of(model) or {"factory": model}).items()))
     if kind == "factory":
-        name = place.partition(":")[0].rpartition(".")[2]
+        name = target.partition(":")[0].rpartition(".")[2]
     elif kind == "mlflow":
-        of_run, of_registry = place.rpartition("/")[2], re.split("[/@]", place)[1:2]
-        name = f"{of_run if place.startswith('runs:') else ''.join(of_registry)}-onnx"
+        of_run, of_registry = target.rpartition("/")[2], re.split("[/@]", target)[1:2]
+        name = f"{of_run if target.startswith('runs:') else ''.join(of_registry)}-onnx"
     elif kind in ("timm", "torchvision"):
-        name = place
+        name = target
     else:
-        path = Path(place).absolute()  # "." has no name of its own
+        path = Path(target).absolute()  # "." has no name of its own
         name = path.parent.name if path.name == "config.json" else path.name
         name = name.removesuffix(path.suffix) if path.suffix in OF_FILES else name
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "model"

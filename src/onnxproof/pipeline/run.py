@@ -10,22 +10,22 @@ from typing import Literal
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline import outcome
 from onnxproof.pipeline.plan import Plan, prepare_for
-from onnxproof.pipeline.search import climb
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.pipeline.workspace import discard_work
 from onnxproof.proof.local import find_local
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    Comparison,
     Divergence,
     ExportOutcome,
-    Ladder,
     Loaded,
     MeasuredElsewhere,
     Proof,
     Registration,
+    SearchResult,
     Simplifier,
-    Trial,
     Work,
 )
 from onnxproof.spec import Elsewhere, Gates, Spec, Strategy
@@ -41,13 +41,13 @@ class Stages:
     export: Callable[[Spec, Work, Loaded, Strategy, str], Candidate]
     simplify: Callable[[Spec, Work, Loaded, Candidate, Simplifier], Candidate]
     check: Callable[[Spec, Work, Loaded, Candidate], CheckResult]
-    localise: Callable[[Spec, Work, Loaded, Candidate, CheckResult, Candidate | None], Divergence]
+    localize: Callable[[Spec, Work, Loaded, Candidate, CheckResult, Candidate | None], Divergence]
     benchmark: Callable[[Spec, Work, tuple[Candidate, ...]], BenchmarkResult]
-    conclude: Callable[[Spec, Work, str, Loaded, Ladder], Proof]
+    conclude: Callable[[Spec, Work, str, Loaded, SearchResult], Proof]
     register: Callable[[Proof, Path], Registration]
     measure_elsewhere: Callable[[Elsewhere, Registration, Gates], MeasuredElsewhere]
-    trial: Callable[[Spec, Work, Registration, tuple[MeasuredElsewhere, ...]], Trial]
-    promote: Callable[[Registration, Literal["auto", "never"], Trial | None], Registration]
+    comparison: Callable[[Spec, Work, Registration, tuple[MeasuredElsewhere, ...]], Comparison]
+    promote: Callable[[Registration, Literal["auto", "never"], Comparison | None], Registration]
 
 
 def run_chain(plan: Plan, stages: Stages, *, force: bool) -> ExportOutcome:
@@ -77,13 +77,13 @@ def prove(spec: Spec, work: Work, key: str, loaded: Loaded, stages: Stages) -> P
         StageError: No strategy gave a graph, or a stage did not finish.
         ProofRefused: No candidate was proven.
     """
-    ladder = climb(spec, _Rungs(spec, work, loaded, stages))
-    return stages.conclude(spec, work, key, loaded, ladder)
+    search = search_candidates(spec, _Rungs(spec, work, loaded, stages))
+    return stages.conclude(spec, work, key, loaded, search)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rungs:
-    """The stages that the ladder calls, for one model."""
+    """The stages that the search calls, for one model."""
 
     spec: Spec
     work: Work
@@ -99,10 +99,10 @@ class _Rungs:
     def check(self, candidate: Candidate) -> CheckResult:
         return self.stages.check(self.spec, self.work, self.loaded, candidate)
 
-    def localise(
+    def localize(
         self, candidate: Candidate, check: CheckResult, plain: Candidate | None
     ) -> Divergence:
-        return self.stages.localise(self.spec, self.work, self.loaded, candidate, check, plain)
+        return self.stages.localize(self.spec, self.work, self.loaded, candidate, check, plain)
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         return self.stages.benchmark(self.spec, self.work, candidates)
@@ -115,8 +115,8 @@ def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
     this machine has and no registry, since MLflow was away at its end, is registered now.
     """
     if (found := stages.look_up(plan.spec.name, key)) is not None:
-        registration, trial = _promoted(plan, stages, found, new=False)
-        return outcome.tried(outcome.unchanged(key, registration, plan.settings.home), trial)
+        registration, comparison = _promoted(plan, stages, found, new=False)
+        return outcome.tried(outcome.unchanged(key, registration, plan.settings.home), comparison)
     if (local := find_local(plan.settings.home, plan.spec.name, key)) is not None:
         folder, proof = local
         prepare_children()
@@ -125,13 +125,13 @@ def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:
 
 
 def _registered(plan: Plan, stages: Stages, proof: Proof, folder: Path) -> ExportOutcome:
-    registration, trial = _promoted(plan, stages, stages.register(proof, folder), new=True)
-    return outcome.tried(outcome.proven(proof, registration, folder), trial)
+    registration, comparison = _promoted(plan, stages, stages.register(proof, folder), new=True)
+    return outcome.tried(outcome.proven(proof, registration, folder), comparison)
 
 
 def _promoted(
     plan: Plan, stages: Stages, registration: Registration, *, new: bool
-) -> tuple[Registration, Trial | None]:
+) -> tuple[Registration, Comparison | None]:
     """The version with the aliases that it is due, and what decided on ``champion``.
 
     A proven version that a gate refuses stays ``challenger``; the next run with the same key asks
@@ -148,5 +148,7 @@ def _promoted(
     if spec.promote == "never":
         return stages.promote(registration, "never", None), None
     with plan.scratch() as work:
-        trial = stages.trial(spec, work, registration, elsewhere)
-    return stages.promote(registration, "never" if trial.against else "auto", trial), trial
+        comparison = stages.comparison(spec, work, registration, elsewhere)
+    return stages.promote(
+        registration, "never" if comparison.against else "auto", comparison
+    ), comparison

@@ -18,7 +18,7 @@ from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
-    Ladder,
+    SearchResult,
     Simplifier,
     label_of,
 )
@@ -48,7 +48,7 @@ class Stages(Protocol):
     def check(self, candidate: Candidate) -> CheckResult:
         """Verdicts on it."""
 
-    def localise(
+    def localize(
         self, candidate: Candidate, check: CheckResult, plain: Candidate | None
     ) -> Divergence:
         """Where a graph that failed parity goes wrong; it raises nothing."""
@@ -57,7 +57,7 @@ class Stages(Protocol):
         """All of them timed in turn, with PyTorch."""
 
 
-def climb(spec: Spec, stages: Stages) -> Ladder:
+def search_candidates(spec: Spec, stages: Stages) -> SearchResult:
     """Try the spec's strategies in order, on the declared source and then on each of its variants.
 
     ``search: first`` stops at the first strategy whose graph is proven, so a variant is tried only
@@ -67,57 +67,57 @@ def climb(spec: Spec, stages: Stages) -> Ladder:
     return _fastest(spec, stages) if spec.export.search == "fastest" else _first(spec, stages)
 
 
-def _first(spec: Spec, stages: Stages) -> Ladder:
+def _first(spec: Spec, stages: Stages) -> SearchResult:
     attempts: list[Attempt] = []
-    ladder = Ladder(attempts=())
+    search = SearchResult(attempts=())
     for variant in ("", *spec.source.variants):
         for strategy in spec.export.strategies:
-            if ladder.chosen is not None:
+            if search.chosen is not None:
                 label = label_of(strategy, variant=variant)
-                reason = f"{ladder.chosen.label} was proven first"
+                reason = f"{search.chosen.label} was proven first"
                 attempts.append(Attempt(label=label, outcome="not_reached", reason=reason))
                 continue
             plain = _plain(strategy, variant, stages)
-            ladder = _guarded(plain, strategy, variant, stages, spec)
-            attempts += ladder.attempts
-    return ladder.model_copy(update={"attempts": tuple(attempts)})
+            search = _guarded(plain, strategy, variant, stages, spec)
+            attempts += search.attempts
+    return search.model_copy(update={"attempts": tuple(attempts)})
 
 
 def _guarded(
     plain: Attempt, strategy: Strategy, variant: str, stages: Stages, spec: Spec
-) -> Ladder:
+) -> SearchResult:
     """The first simplifier whose graph is proven and not slower beyond noise, else the plain."""
     attempts = [plain]
     if plain.candidate is None or not _is_proven(plain):
         attempts += _passed_over("first", plain, strategy, variant)
-        return Ladder(attempts=tuple(attempts))
+        return SearchResult(attempts=tuple(attempts))
     chosen, benchmark, settled = plain.candidate, None, ""
     for simplifier in SIMPLIFIERS["first"]:
         if settled:
             label = label_of(strategy, simplifier, variant)
             attempts.append(Attempt(label=label, outcome="not_reached", reason=settled))
             continue
-        rung = _simplified(plain, simplifier, stages, spec)
-        attempts.append(rung)
-        if rung.candidate is None:
+        attempt = _simplified(plain, simplifier, stages, spec)
+        attempts.append(attempt)
+        if attempt.candidate is None:
             continue
-        if no_gain(rung.candidate, plain.candidate, spec):
+        if no_gain(attempt.candidate, plain.candidate, spec):
             settled = f"{plain.label} stands"  # another simplifier hardly finds more
-        elif _is_proven(rung) and plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
-            chosen, settled = rung.candidate, f"{rung.label} stands"
-            attempts = _told_apart(attempts, {rung.label: f"proven; {_TOO_LARGE}"})
-        elif _is_proven(rung):
-            benchmark = stages.benchmark((plain.candidate, rung.candidate))
+        elif _is_proven(attempt) and plain.candidate.size_bytes > SIDE_BY_SIDE_BYTES:
+            chosen, settled = attempt.candidate, f"{attempt.label} stands"
+            attempts = _with_reasons(attempts, {attempt.label: f"proven; {_TOO_LARGE}"})
+        elif _is_proven(attempt):
+            benchmark = stages.benchmark((plain.candidate, attempt.candidate))
             # The simplified one first: of a tie with as many nodes it stands.
-            chosen, reasons = choose((rung.candidate, plain.candidate), benchmark.ratios)
-            attempts = _told_apart(attempts, reasons)
-            slower = {ratio.contender for ratio in benchmark.ratios if ratio.low > 1}
-            settled = "" if rung.label in slower else f"{chosen.label} stands"
+            chosen, reasons = choose((attempt.candidate, plain.candidate), benchmark.ratios)
+            attempts = _with_reasons(attempts, reasons)
+            slower = {ratio.runner for ratio in benchmark.ratios if ratio.low > 1}
+            settled = "" if attempt.label in slower else f"{chosen.label} stands"
     benchmark = benchmark or stages.benchmark((chosen,))
-    return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+    return SearchResult(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
 
 
-def _fastest(spec: Spec, stages: Stages) -> Ladder:
+def _fastest(spec: Spec, stages: Stages) -> SearchResult:
     attempts: list[Attempt] = []
     for variant in ("", *spec.source.variants):
         for strategy in spec.export.strategies:
@@ -132,11 +132,11 @@ def _fastest(spec: Spec, stages: Stages) -> Ladder:
             ]
     kept = [attempt.candidate for attempt in attempts if attempt.candidate and _is_proven(attempt)]
     if not kept:
-        return Ladder(attempts=tuple(attempts))
+        return SearchResult(attempts=tuple(attempts))
     benchmark = stages.benchmark(tuple(kept))
     chosen, reasons = choose(kept, benchmark.ratios)
-    attempts = _told_apart(attempts, reasons)
-    return Ladder(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
+    attempts = _with_reasons(attempts, reasons)
+    return SearchResult(attempts=_marked(attempts, chosen), chosen=chosen, benchmark=benchmark)
 
 
 def _passed_over(
@@ -154,7 +154,7 @@ def _passed_over(
     ]
 
 
-def _told_apart(attempts: Sequence[Attempt], reasons: Mapping[str, str]) -> list[Attempt]:
+def _with_reasons(attempts: Sequence[Attempt], reasons: Mapping[str, str]) -> list[Attempt]:
     return [
         attempt.model_copy(update={"reason": reasons.get(attempt.label, attempt.reason)})
         for attempt in attempts
@@ -223,7 +223,7 @@ def _attempt(
         verdict_row.name in PARITY and verdict_row.outcome == "failed"
         for verdict_row in verdict.verdicts
     ):
-        divergence = stages.localise(candidate, verdict, plain)
+        divergence = stages.localize(candidate, verdict, plain)
         where = where or divergence.line
     return Attempt(
         label=candidate.label,

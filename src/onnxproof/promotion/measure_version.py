@@ -13,14 +13,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from onnxproof.benchmark.head_to_head import Duel
+from onnxproof.benchmark.head_to_head import HeadToHead
 from onnxproof.benchmark.memory import Stored, memory_of
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.check.providers import check_provider
 from onnxproof.errors import BenchmarkError, CheckError, RegisterError
 from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.progress import say
-from onnxproof.promotion.trial import Match, fight_in_child, find_match, verdicts
+from onnxproof.promotion.comparison import VersionPair, find_pair, time_pair, verdicts
 from onnxproof.records import (
     GateVerdict,
     MeasuredElsewhere,
@@ -75,25 +75,25 @@ def measure_version(
     start = time.monotonic()
     say("measure", f"fetch {registration.model_uri}")
     spec = _spec_here(proof.spec, providers, gates)
-    match = find_match(spec, work, registration)
+    pair = find_pair(spec, work, registration)
     prepare_children()
     with alone():
-        checks = _check(spec, work, match)
-        duel = fight_in_child(spec, work, match, profiled=True)
+        checks = _check(spec, work, pair)
+        head_to_head = time_pair(spec, work, pair, profiled=True)
         stored = {
-            label: Stored(entrant.model, entrant.proof.chosen.size_bytes)
-            for label, entrant in match.entrants.items()
+            label: Stored(fetched.model, fetched.proof.chosen.size_bytes)
+            for label, fetched in pair.timed.items()
         }
-        result = memory_of(duel.result, Course.of(spec), work, stored)
+        result = memory_of(head_to_head.result, Workload.of(spec), work, stored)
     folder = Path(work.folder)
     save_png(result, curves(result, folder), folder / "latency.png")
     return VersionMeasurement(
         model_uri=registration.model_uri,
-        champion=match.opponent.version if match.opponent else "",
+        champion=pair.registered_champion.version if pair.registered_champion else "",
         checks=checks,
         benchmark=result,
-        gates=tuple(gates_of(spec, match, duel, checks)),
-        sittings=duel.sittings,
+        gates=tuple(gates_of(spec, pair, head_to_head, checks)),
+        repetitions=head_to_head.repetitions,
         seconds=time.monotonic() - start,
     )
 
@@ -158,8 +158,8 @@ def _spec_here(spec: Spec, providers: Sequence[Provider], gates: Gates | None) -
     return spec.model_copy(update={"benchmark": benchmark, "gates": gates or spec.gates})
 
 
-def _check(spec: Spec, work: Work, match: Match) -> tuple[ProviderCheck, ...]:
-    challenger = match.challenger
+def _check(spec: Spec, work: Work, pair: VersionPair) -> tuple[ProviderCheck, ...]:
+    challenger = pair.challenger
     return run_in_child(
         check_in_child,
         CheckRequest(challenger.proof, work, challenger.folder, spec.benchmark.providers),
@@ -171,7 +171,7 @@ def _check(spec: Spec, work: Work, match: Match) -> tuple[ProviderCheck, ...]:
 
 
 def gates_of(
-    spec: Spec, match: Match, duel: Duel, checks: Sequence[ProviderCheck]
+    spec: Spec, pair: VersionPair, head_to_head: HeadToHead, checks: Sequence[ProviderCheck]
 ) -> Iterator[GateVerdict]:
     """Parity on each provider, and the gates that look at what was run here."""
     for provider_check in checks:
@@ -182,7 +182,7 @@ def gates_of(
                 outcome=outcome,
                 reason=provider_check.verdict.reason,
             )
-    check = match.challenger.proof.check.model_copy(update={"providers": tuple(checks)})
-    proof = match.challenger.proof.model_copy(update={"check": check})
-    seen = match._replace(challenger=match.challenger._replace(proof=proof))
-    yield from (verdict for verdict in verdicts(spec, seen, duel) if verdict.name in GATES)
+    check = pair.challenger.proof.check.model_copy(update={"providers": tuple(checks)})
+    proof = pair.challenger.proof.model_copy(update={"check": check})
+    seen = pair._replace(challenger=pair.challenger._replace(proof=proof))
+    yield from (verdict for verdict in verdicts(spec, seen, head_to_head) if verdict.name in GATES)

@@ -77,7 +77,7 @@ def _code_of(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What ``reached_code`` says of a factory; the package whose classes another kind is."""
     if source.kind == "factory":
-        module = source.place.partition(":")[0]
+        module = source.target.partition(":")[0]
         return reached_code(module, roots, allow, local_code=local_code)
     if source.kind not in PACKAGES:
         return {}, {}

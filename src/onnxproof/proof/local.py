@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from onnxproof.errors import BadInput
 from onnxproof.records import Proof
 
 
@@ -14,7 +15,7 @@ def find_local(home: Path, name: str, proof_key: str) -> tuple[Path, Proof] | No
     for path in sorted((home / "work" / name).glob("*/proof.json"), reverse=True):
         try:
             proof = read_proof(path)
-        except (OSError, ValueError):
+        except (OSError, BadInput):
             continue  # of another version of onnxproof, or removed meanwhile
         if proof.proof_key == proof_key and proof.chosen.unchanged(path.parent):
             return path.parent, proof

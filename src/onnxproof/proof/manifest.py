@@ -1,12 +1,32 @@
-"""Put the proof together, and leave it in the work folder beside the file it is about."""
+"""``proof.json``, read back."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from onnxproof.records import Proof
+from onnxproof.errors import BadInput, one_line
+from onnxproof.records import SCHEMA_VERSION, Proof
 
 
 def read_proof(path: Path) -> Proof:
-    """The proof in a ``proof.json``."""
-    return Proof.model_validate_json(path.read_text(encoding="utf-8"))
+    """The proof in a ``proof.json``.
+
+    Raises:
+        BadInput: It is no proof, or one of another layout.
+        OSError: It cannot be read.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        found = json.loads(text)
+        version = found["schema_version"]
+        if version == SCHEMA_VERSION:
+            return Proof.model_validate_json(text)
+        maker = found["versions"]["flow"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is no proof that onnxproof wrote: {one_line(error, 200)}") from None
+    raise BadInput(
+        f"{path} has layout {version} of a proof, made by onnxproof {maker}; this onnxproof reads "
+        f"layout {SCHEMA_VERSION}. Prove the model again; the replay.py beside a registered proof "
+        "still replays the old one"
+    )

@@ -1,7 +1,8 @@
 """What stages give back: small, frozen, and together the proof.
 
 Everything here is JSON. ``Proof`` is written as ``proof.json``; docs/proof.md explains each field,
-and a change of shape here is a change of ``SCHEMA_VERSION``.
+and a change of shape here is a change of ``SCHEMA_VERSION``. Nothing here computes or reads files.
+Imports ``spec`` and ``artifact``.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ from onnxproof.records.benchmark import (
     Ratio,
     Startup,
     Throughput,
-    place,
+    where_text,
 )
 from onnxproof.records.candidate import (
     Attempt,
-    Baked,
     Candidate,
     CheckResult,
-    Ladder,
+    SearchResult,
     Simplifier,
+    Specialization,
     label_of,
 )
 from onnxproof.records.divergence import Divergence
-from onnxproof.records.environment import Environment, Suspicion
-from onnxproof.records.operators import Operator, OperatorPlace, OperatorReport
+from onnxproof.records.environment import Environment, QualityWarning
+from onnxproof.records.operators import Operator, OperatorReport, SourceLocation
 from onnxproof.records.parity import Basis, OutputParity
 from onnxproof.records.profile import ModuleTime, OperatorTime, Profile
 from onnxproof.records.promotion import (
+    Comparison,
     GateOutcome,
     GateVerdict,
     MeasuredElsewhere,
-    Trial,
     VersionMeasurement,
 )
 from onnxproof.records.proof import (
@@ -61,17 +62,17 @@ from onnxproof.records.reference import (
     Rounding,
     TensorRecord,
 )
-from onnxproof.records.weights import Ledger, LedgerEntry
+from onnxproof.records.weights import UnmatchedTensor, WeightMatch
 
 __all__ = [
     "SCHEMA_VERSION",
     "Attempt",
-    "Baked",
     "Basis",
     "BenchmarkResult",
     "Binding",
     "Candidate",
     "CheckResult",
+    "Comparison",
     "Difference",
     "Divergence",
     "Environment",
@@ -79,17 +80,13 @@ __all__ = [
     "GateOutcome",
     "GateVerdict",
     "GridPoint",
-    "Ladder",
     "Latency",
-    "Ledger",
-    "LedgerEntry",
     "Loaded",
     "MeasuredElsewhere",
     "Metric",
     "ModuleTime",
     "Noise",
     "Operator",
-    "OperatorPlace",
     "OperatorReport",
     "OperatorTime",
     "Outcome",
@@ -98,22 +95,26 @@ __all__ = [
     "Profile",
     "Proof",
     "ProviderCheck",
+    "QualityWarning",
     "Ratio",
     "Record",
     "Reference",
     "Registration",
     "Rounding",
+    "SearchResult",
     "Simplifier",
+    "SourceLocation",
+    "Specialization",
     "Startup",
     "Status",
-    "Suspicion",
     "TensorRecord",
     "Throughput",
-    "Trial",
+    "UnmatchedTensor",
     "Verdict",
     "VersionMeasurement",
     "Versions",
+    "WeightMatch",
     "Work",
     "label_of",
-    "place",
+    "where_text",
 ]

@@ -1,4 +1,4 @@
-"""How fast: latencies of every contender, and ratios of what was timed in turn."""
+"""How fast: latencies of every runner, and ratios of what was timed in turn."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Literal
 
 from onnxproof.artifact import Artifact
 from onnxproof.records.base import Record, Verdict
-from onnxproof.records.environment import Environment, Suspicion
+from onnxproof.records.environment import Environment, QualityWarning
 from onnxproof.records.profile import Profile
 
 Binding = Literal["host", "device"]
 """Where inputs and outputs of a call are; with ``device`` nothing is copied."""
 
 
-def place(provider: str, device: str, binding: Binding) -> str:
+def where_text(provider: str, device: str, binding: Binding) -> str:
     """``CUDAExecutionProvider, nothing copied``; of PyTorch, on which device."""
     name = provider or ("PyTorch" if device == "cpu" else f"PyTorch on {device}")
     return f"{name}, nothing copied" if binding == "device" else name
@@ -22,7 +22,7 @@ def place(provider: str, device: str, binding: Binding) -> str:
 class Latency(Record):
     """Wall-clock time of one call, until its device has ended, in milliseconds."""
 
-    contender: str  # "pytorch eager", "torch.compile" or a candidate's label
+    runner: str  # "pytorch eager", "torch.compile" or a candidate's label
     provider: str  # "" for PyTorch
     binding: Binding = "host"
     device: str = "cpu"  # "cuda" where the outputs are computed there
@@ -38,29 +38,30 @@ class Latency(Record):
     @property
     def where(self) -> str:
         """Provider and binding, for people."""
-        return place(self.provider, self.device, self.binding)
+        return where_text(self.provider, self.device, self.binding)
 
 
 class Ratio(Record):
     """Latency of one candidate over another's, from rounds that both took part in."""
 
-    contender: str
+    runner: str
     over: str
-    ratio: float  # of a sitting the median of its rounds; geometric mean over points and sittings
+    # Median over the rounds of a repetition; geometric mean over points and repetitions.
+    ratio: float
     low: float
-    high: float  # ends of the 99 % interval, Student's over sittings; above 1 is slower
+    high: float  # ends of the 99 % interval, Student's over repetitions; above 1 is slower
     rounds: int
-    sittings: int = 0  # in each of which everything is opened anew
+    repetitions: int = 0  # in each of which everything is opened anew
     where: str = ""  # provider and binding, of a ratio that is about one alone
 
 
 class Startup(Record):
-    """What it takes before the first answer; milliseconds are medians over sittings.
+    """What it takes before the first answer; milliseconds are medians over repetitions.
 
-    PyTorch is loaded once, and its first runs are of the first sitting.
+    PyTorch is loaded once, and its first runs are of the first repetition.
     """
 
-    contender: str
+    runner: str
     where: str  # provider and binding
     size_bytes: int | None = None  # graph and weights; None for PyTorch
     open_ms: float | None = None  # creation of the session; None for PyTorch
@@ -73,7 +74,7 @@ class Startup(Record):
 class Throughput(Record):
     """Calls that ended in a while, by one caller or by several of one session at once."""
 
-    contender: str
+    runner: str
     where: str  # provider and binding
     dims: dict[str, int]
     callers: int  # threads
@@ -85,7 +86,7 @@ class Throughput(Record):
 
 
 class BenchmarkResult(Record):
-    """All contenders, timed in turn in one process; what could not run says why in ``skipped``."""
+    """All runners, timed in turn in one process; what could not run says why in ``skipped``."""
 
     latencies: tuple[Latency, ...]
     ratios: tuple[Ratio, ...] = ()  # of every other candidate over the one with the lowest latency
@@ -94,7 +95,7 @@ class BenchmarkResult(Record):
     throughput: tuple[Throughput, ...] = ()
     profiles: tuple[Profile, ...] = ()
     skipped: tuple[Verdict, ...] = ()
-    suspicions: tuple[Suspicion, ...] = ()
+    quality_warnings: tuple[QualityWarning, ...] = ()
     environment: Environment | None = None
     samples: Artifact | None = None  # every sample, as parquet
     seconds: float
@@ -103,15 +104,15 @@ class BenchmarkResult(Record):
         """PyTorch's own at the same sizes, on the same device, bound in the same way."""
         if not latency.provider:
             return None
-        place = (latency.dims, latency.device, latency.binding)
+        where_text = (latency.dims, latency.device, latency.binding)
         for other in self.latencies:
-            if not other.provider and (other.dims, other.device, other.binding) == place:
+            if not other.provider and (other.dims, other.device, other.binding) == where_text:
                 return other
         return None
 
     def peak_bytes(self, label: str) -> int | None:
         """The most that ``label`` took of resident memory, on any provider."""
-        found = [startup.peak_bytes for startup in self.startups if startup.contender == label]
+        found = [startup.peak_bytes for startup in self.startups if startup.runner == label]
         return max((peak for peak in found if peak is not None), default=None)
 
     def speedup(self, label: str) -> float | None:
@@ -122,7 +123,7 @@ class BenchmarkResult(Record):
         ratios = [
             eager.p50_ms / latency.p50_ms
             for latency in self.latencies
-            if latency.contender == label and (eager := self.pytorch_beside(latency)) is not None
+            if latency.runner == label and (eager := self.pytorch_beside(latency)) is not None
         ]
         product = 1.0
         for ratio in ratios:

@@ -1,4 +1,4 @@
-"""One graph, and what was found out about it: verdicts, numbers, its place on the ladder."""
+"""One graph, and what was found out about it: verdicts and numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnxproof.records.divergence import Divergence
 from onnxproof.records.parity import OutputParity
 from onnxproof.records.provider import ProviderCheck
 from onnxproof.records.reference import Metric
-from onnxproof.records.weights import Ledger
+from onnxproof.records.weights import WeightMatch
 from onnxproof.spec import Strategy
 
 Simplifier = Literal["none", "onnxsim", "onnxslim", "rewrite"]
@@ -26,7 +26,7 @@ def label_of(strategy: Strategy, simplifier: Simplifier = "none", variant: str =
     return f"{strategy}{simplified}{variant and f'@{variant}'}"
 
 
-class Baked(Record):
+class Specialization(Record):
     """Something that an exporter took from its example for a constant."""
 
     input: str  # whose size it is; "" where it is a value
@@ -46,8 +46,8 @@ class Candidate(Record):
     ir_version: int
     nodes: int
     seconds: float
-    baked: tuple[Baked, ...] = ()
-    remedies: tuple[
+    specializations: tuple[Specialization, ...] = ()
+    workarounds: tuple[
         str, ...
     ] = ()  # of onnxproof.export.workarounds; none where the module did as it is
 
@@ -78,7 +78,7 @@ class CheckResult(Record):
     sha256: str  # of the file that was checked
     weights_sha256: str | None = None  # of its external data
     verdicts: tuple[Verdict, ...]
-    ledger: Ledger | None = None  # None where the check did not get there
+    weight_match: WeightMatch | None = None  # None where the check did not get there
     parity: tuple[OutputParity, ...] = ()
     metric: Metric | None = None
     kernels: dict[str, int] = Field(default_factory=dict)  # by operator, as ONNX Runtime ran them
@@ -104,7 +104,7 @@ class CheckResult(Record):
 
 
 class Attempt(Record):
-    """One rung of the ladder: what was tried, and how it ended."""
+    """One candidate that the search tried, and how it ended."""
 
     label: str
     outcome: Outcome
@@ -117,8 +117,8 @@ class Attempt(Record):
     chosen: bool = False
 
 
-class Ladder(Record):
-    """Every rung that was tried, and the candidate that stands; None when none was proven."""
+class SearchResult(Record):
+    """Every attempt, and the chosen candidate; None when none was proven."""
 
     attempts: tuple[Attempt, ...]
     chosen: Candidate | None = None

@@ -32,6 +32,6 @@ class Divergence(Record):
         others = f" or {self.among[0]}" if self.among else ""
         if len(self.among) > 1:
             others = f" or one of {len(self.among)} before it"
-        place = f" in {self.module}" if self.module else ""
-        place += f", {self.line}" if self.line else ""
-        return f"first wrong at node {self.node} ({self.operator}){others}{place}"
+        where = f" in {self.module}" if self.module else ""
+        where += f", {self.line}" if self.line else ""
+        return f"first wrong at node {self.node} ({self.operator}){others}{where}"

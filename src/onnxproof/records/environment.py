@@ -25,10 +25,10 @@ class Environment(Record):
     gpus: tuple[str, ...] = ()  # name, driver and clocks, as nvidia-smi tells them
 
 
-class Suspicion(Record):
+class QualityWarning(Record):
     """A sign that a measurement is not of what it seems to be."""
 
     rule: str  # "machine busy", "timer too coarse", "two speeds", ... (docs/promotion.md)
-    contender: str
+    runner: str
     where: str  # provider and point
     reason: str

@@ -8,7 +8,7 @@ from onnxproof.records.base import Record
 from onnxproof.spec import Strategy
 
 
-class OperatorPlace(Record):
+class SourceLocation(Record):
     """Where an operator stands in the author's code."""
 
     module: str  # path of the nn.Module, as in named_modules(); "" is the model itself
@@ -21,7 +21,7 @@ class Operator(Record):
     name: str  # as PyTorch spells it: "aten::softmax.int"
     count: int
     onnx: dict[str, int]  # nodes by ONNX operator; of another domain "domain::Name"
-    places: tuple[OperatorPlace, ...]  # the first few, of different modules or lines
+    locations: tuple[SourceLocation, ...]  # the first few, of different modules or lines
     fault: str = ""  # why it has no translation; empty when it has one
 
 

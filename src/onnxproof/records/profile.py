@@ -26,7 +26,7 @@ class ModuleTime(Record):
 class Profile(Record):
     """Of one model on one provider, at the first point of the benchmark."""
 
-    contender: str
+    runner: str
     provider: str
     runs: int  # profiled, after warm-up
     kernels_ms: float  # of a run, median; on a GPU what it took the host to launch them

@@ -27,9 +27,9 @@ class VersionMeasurement(Record):
     model_uri: str
     champion: str = ""  # version; empty where there is no other
     checks: tuple[ProviderCheck, ...]  # parity on each provider, held to its own tolerance
-    benchmark: BenchmarkResult  # contenders "version 2", "version 1"
+    benchmark: BenchmarkResult  # runners "version 2", "version 1"
     gates: tuple[GateVerdict, ...] = ()  # those that look at what was found there
-    sittings: int = 0
+    repetitions: int = 0
     seconds: float = 0.0
 
 
@@ -42,15 +42,15 @@ class MeasuredElsewhere(Record):
     measurement: VersionMeasurement | None = None
 
 
-class Trial(Record):
+class Comparison(Record):
     """Challenger and champion, both from the registry, timed in turn in the same rounds."""
 
     challenger: str  # version
     champion: str = ""  # version; empty where there is no other
     gates: tuple[GateVerdict, ...]
-    latencies: tuple[Latency, ...] = ()  # contenders "version 2", "version 1"
+    latencies: tuple[Latency, ...] = ()  # runners "version 2", "version 1"
     ratios: tuple[Ratio, ...] = ()  # of the challenger over the champion, one a provider
-    sittings: int = 0  # each opens everything anew
+    repetitions: int = 0  # each opens everything anew
     elsewhere: tuple[MeasuredElsewhere, ...] = ()  # by other machines, before this
     seconds: float = 0.0
     inconclusive: Literal["refuse", "pass"] = "refuse"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnxproof.records.base import Record
 
 
-class LedgerEntry(Record):
+class UnmatchedTensor(Record):
     """A tensor of the graph that is not the module's own."""
 
     name: str
@@ -15,13 +15,13 @@ class LedgerEntry(Record):
     share: float  # of all large tensors
 
 
-class Ledger(Record):
+class WeightMatch(Record):
     """Every large tensor of a graph, matched with the module's own."""
 
     size_bytes: int  # of all large tensors
     tensors: int
     matched: dict[str, int]  # bytes by kind: copy, transposed, merged, slice, batch norm
-    unmatched: tuple[LedgerEntry, ...] = ()  # the largest first, no more than a few
+    unmatched: tuple[UnmatchedTensor, ...] = ()  # the largest first, no more than a few
     unmatched_bytes: int = 0  # of all, also those beyond the few
     missing: tuple[str, ...] = ()  # large tensors of the module that the graph does not hold
 

@@ -21,12 +21,12 @@ QUICK_SECONDS: Final = 0.5
 class Call(NamedTuple):
     """One call of a submodule: digests of what it took and of what it gave."""
 
-    place: str
+    submodule: str
     took: str
     gave: str
 
 
-def refuse_chance(source: SourceModule) -> Outputs:
+def refuse_nondeterminism(source: SourceModule) -> Outputs:
     """Ask the module at the example: at the smallest sizes dropout may have nothing to drop.
 
     It is asked twice, and a quick one more often: a small one may by chance answer alike.
@@ -61,7 +61,7 @@ def _where(source: SourceModule, feed: Feed, sizes: Sizes) -> str:
         again = _calls(source, feed, sizes)
         if [call.gave for call in first] != [call.gave for call in again]:
             return _begins(first, again)
-    return first[-1].place
+    return first[-1].submodule
 
 
 def _begins(first: list[Call], again: list[Call]) -> str:
@@ -69,7 +69,7 @@ def _begins(first: list[Call], again: list[Call]) -> str:
     # Children finish before their parents, so the first one found is the innermost.
     pairs = zip(first, again, strict=False)
     own = (here for here, there in pairs if here.gave != there.gave and here.took == there.took)
-    return next(own, first[-1]).place
+    return next(own, first[-1]).submodule
 
 
 def _calls(source: SourceModule, feed: Feed, sizes: Sizes) -> list[Call]:
@@ -84,10 +84,10 @@ def _calls(source: SourceModule, feed: Feed, sizes: Sizes) -> list[Call]:
             return
         waiting.append(_digest([args, kwargs]))  # beforehand: forward may work in place
 
-    def note_output(place: str) -> Callable[[Any, Any, Any], None]:
+    def note_output(submodule: str) -> Callable[[Any, Any, Any], None]:
         def note(_module: Any, _args: Any, result: Any) -> None:
             if not is_compiling():
-                finished.append(Call(place, waiting.pop(), _digest(result)))
+                finished.append(Call(submodule, waiting.pop(), _digest(result)))
 
         return note
 
@@ -95,8 +95,8 @@ def _calls(source: SourceModule, feed: Feed, sizes: Sizes) -> list[Call]:
     for name, module in source.module.named_modules():
         with suppress(RuntimeError):  # a ScriptModule takes no hooks
             handles.append(module.register_forward_pre_hook(note_input, with_kwargs=True))
-            place = f"{name or 'forward'} ({type(module).__name__})"
-            handles.append(module.register_forward_hook(note_output(place)))
+            submodule = f"{name or 'forward'} ({type(module).__name__})"
+            handles.append(module.register_forward_hook(note_output(submodule)))
     try:
         outputs = run(source, feed, sizes)
     finally:

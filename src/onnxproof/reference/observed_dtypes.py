@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Habits(NamedTuple):
+class ObservedDtypes(NamedTuple):
     """Seen in one call at the example's sizes; no types where it could not be watched."""
 
     computes_in: tuple[str, ...] = ()
     batch_statistics: bool = False
 
 
-def watch(source: SourceModule) -> Habits:
+def watch(source: SourceModule) -> ObservedDtypes:
     """Call the module once, and look at each operator that PyTorch runs."""
     from torch.compiler import set_stance
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -52,8 +52,8 @@ def watch(source: SourceModule) -> Habits:
             source(feed)
     except Exception as error:  # it ran without: some modules take no mode of PyTorch's dispatcher
         log.info("forward cannot be watched: %s: %s", type(error).__name__, error)
-        return Habits()
-    return Habits(tuple(sorted(dtypes)), any(normalizes))
+        return ObservedDtypes()
+    return ObservedDtypes(tuple(sorted(dtypes)), any(normalizes))
 
 
 def _dtypes_in(values: Any) -> set[str]:

@@ -42,7 +42,7 @@ def load_reference(spec: Spec, work: Work) -> Loaded:
 
 def build_reference(request: LoadRequest) -> Loaded:
     """In the child: build, digest, run over the grid."""
-    from onnxproof.reference.determinism import refuse_chance
+    from onnxproof.reference.determinism import refuse_nondeterminism
     from onnxproof.reference.noise_floor import measure_noise
     from onnxproof.reference.observed_dtypes import watch
     from onnxproof.reference.outputs import run
@@ -57,7 +57,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.model)
     state = StateWriter(source.model)
-    writer = ReferenceWriter(source, work, refuse_chance(source))
+    writer = ReferenceWriter(source, work, refuse_nondeterminism(source))
     metric = None
     if spec.dataset is not None:
         score, rows = measure_metric(
@@ -69,7 +69,7 @@ def build_reference(request: LoadRequest) -> Loaded:
     reference = writer.write(metric)
     seconds = time.monotonic() - began
     rounding = measure_rounding(source, work, reference, precisions(spec), seconds)
-    habits = watch(source)
+    observed_dtypes = watch(source)
     state.write(work)
     parameters = sum(parameter.numel() for parameter in source.module.parameters())
     floor = measure_noise(source, work, reference, weights_bytes, seconds)
@@ -80,8 +80,8 @@ def build_reference(request: LoadRequest) -> Loaded:
         weights_sha256=weights_sha256,
         weights_bytes=weights_bytes,
         call=source.model_call,
-        computes_in=habits.computes_in,
-        batch_statistics=habits.batch_statistics,
+        computes_in=observed_dtypes.computes_in,
+        batch_statistics=observed_dtypes.batch_statistics,
         reference=reference.model_copy(update=noted),
         seconds=time.monotonic() - start,
     )

@@ -39,13 +39,13 @@ class StateWriter:
         for name, tensor in named_tensors(self.model):
             if not _plain(tensor):
                 continue
-            place = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
-            if place in entries:
-                entries[place]["names"].append(name)
+            memory = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
+            if memory in entries:
+                entries[memory]["names"].append(name)
                 continue
             key = str(len(entries))
             changed = self.versions.get(name) != _version(tensor)
-            entries[place] = {**_describe(name, tensor), "changed": changed}
+            entries[memory] = {**_describe(name, tensor), "changed": changed}
             if tensor.nbytes >= LARGE_BYTES:
                 arrays |= _sketched(key, tensor)
             if channels & set(tensor.shape[:2]) and tensor.is_floating_point():

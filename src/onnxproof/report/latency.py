@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from onnxproof.records import BenchmarkResult, Environment, Latency, Profile, Ratio, Suspicion
+from onnxproof.records import BenchmarkResult, Environment, Latency, Profile, QualityWarning, Ratio
 from onnxproof.report.markdown import join, table
 from onnxproof.samples.grid import label
 from onnxproof.units import count, in_bytes, in_ms
@@ -16,11 +16,11 @@ Row = dict[str, str | int | float | None]
 
 
 def latency_rows(benchmark: BenchmarkResult) -> list[Row]:
-    """One row for each contender, provider and point; plain numbers, for a table."""
+    """One row for each runner, provider and point; plain numbers, for a table."""
     return [
         {
             "shape": label(latency.dims),
-            "contender": latency.contender,
+            "runner": latency.runner,
             "against PyTorch": _ratio(benchmark, latency),
             "p50 ms": round(latency.p50_ms, 4),
             "p90 ms": None if latency.p90_ms is None else round(latency.p90_ms, 4),
@@ -40,13 +40,13 @@ def latencies(benchmark: BenchmarkResult) -> str:
         rows = [{name: row[name] for name in row if name != "against PyTorch"} for row in rows]
     rendered = table(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else ""
     notes = [
-        f"- {speedup.over} is {speedup.ratio:.2f} times as fast as {speedup.contender} "
+        f"- {speedup.over} is {speedup.ratio:.2f} times as fast as {speedup.runner} "
         f"on {speedup.where} (99 % interval {speedup.low:.2f} to {speedup.high:.2f}, "
-        f"{speedup.sittings} sittings)"
+        f"{speedup.repetitions} repetitions)"
         for speedup in benchmark.speedups
     ]
     notes += [f"- {verdict.name} skipped: {verdict.reason}" for verdict in benchmark.skipped]
-    notes += [_suspect(suspicion) for suspicion in benchmark.suspicions]
+    notes += [_quality(warning) for warning in benchmark.quality_warnings]
     notes += _measured_on(benchmark.environment)
     return join(rendered, "\n".join(notes)).rstrip("\n")
 
@@ -64,16 +64,16 @@ def more_sections(result: BenchmarkResult) -> list[tuple[str, str]]:
     if result.throughput:
         found.append(("Throughput", _throughput(result)))
     for profile in result.profiles:
-        name = f"Where the time of {profile.contender} goes on {profile.provider}"
+        name = f"Where the time of {profile.runner} goes on {profile.provider}"
         found.append((name, _profile(profile)))
     return found
 
 
 def _ratios(result: BenchmarkResult) -> str:
     lines = [
-        f"- {ratio.contender} takes {ratio.ratio:.3f} times as long as {ratio.over}"
+        f"- {ratio.runner} takes {ratio.ratio:.3f} times as long as {ratio.over}"
         f"{f' on {ratio.where}' if ratio.where else ''} (99 % interval {ratio.low:.3f} to "
-        f"{ratio.high:.3f}, {ratio.sittings} sittings): {_called(ratio)}"
+        f"{ratio.high:.3f}, {ratio.repetitions} repetitions): {_called(ratio)}"
         for ratio in result.ratios
     ]
     return "\n".join(lines) + "\n\n" if lines else ""
@@ -86,12 +86,12 @@ def _called(ratio: Ratio) -> str:
 
 
 def _startups(result: BenchmarkResult) -> str:
-    head = ("contender", "provider", "open", "first run", "new shape", "memory", "device", "file")
+    head = ("runner", "provider", "open", "first run", "new shape", "memory", "device", "file")
     return table(
         head,
         [
             (
-                startup.contender,
+                startup.runner,
                 startup.where,
                 *(_or_nothing(in_ms, value) for value in (startup.open_ms, startup.first_run_ms)),
                 _or_nothing(in_ms, startup.new_shape_ms),
@@ -107,14 +107,14 @@ def _startups(result: BenchmarkResult) -> str:
 
 
 def _throughput(result: BenchmarkResult) -> str:
-    head = ("shape", "callers", "contender", "provider", "calls/s", "items/s", "p50 ms", "p99 ms")
+    head = ("shape", "callers", "runner", "provider", "calls/s", "items/s", "p50 ms", "p99 ms")
     return table(
         head,
         [
             (
                 label(throughput.dims),
                 throughput.callers,
-                throughput.contender,
+                throughput.runner,
                 throughput.where,
                 f"{throughput.calls_per_second:,.0f}",
                 f"{throughput.items_per_second:,.0f}",
@@ -157,7 +157,7 @@ def _longest(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[object, ...]]:
         yield (*names, f"{spent:.3g}", _percent(share))
     if rest := rows[MOST_ROWS:]:
         blank = [""] * (len(rest[0]) - 3)
-        spent, share = (sum(row[place] for row in rest) for place in (-2, -1))
+        spent, share = (sum(row[column] for row in rest) for column in (-2, -1))
         yield (f"{len(rest)} more", *blank, f"{spent:.3g}", _percent(share))
 
 
@@ -169,9 +169,9 @@ def _or_nothing(show: Callable[[float], str], value: float | None) -> str:
     return "" if value is None else show(value)
 
 
-def _suspect(suspicion: Suspicion) -> str:
-    where = f"{suspicion.contender} on {suspicion.where}"
-    return f"- **suspect** ({suspicion.rule}), {where}: {suspicion.reason}"
+def _quality(warning: QualityWarning) -> str:
+    where = f"{warning.runner} on {warning.where}"
+    return f"- **suspect** ({warning.rule}), {where}: {warning.reason}"
 
 
 def _measured_on(environment: Environment | None) -> list[str]:

@@ -22,7 +22,7 @@ Curves = Mapping[str, Sequence[float]]
 
 
 def curves(result: BenchmarkResult, folder: Path) -> dict[str, Curves]:
-    """Samples by place and shape, and in each by contender, as they were written down."""
+    """Samples by place and shape, and in each by runner, as they were written down."""
     from pyarrow import parquet
 
     if result.samples is None or not (folder / result.samples.path).is_file():
@@ -31,7 +31,7 @@ def curves(result: BenchmarkResult, folder: Path) -> dict[str, Curves]:
     filters = [("part", "=", "loop")]
     for row in parquet.read_table(folder / result.samples.path, filters=filters).to_pylist():
         panel = f"{row['where']}, {row['dims'] or 'the only shape'}"
-        found.setdefault(panel, {}).setdefault(row["contender"], []).append(row["milliseconds"])
+        found.setdefault(panel, {}).setdefault(row["runner"], []).append(row["milliseconds"])
     return dict(found)
 
 
@@ -91,7 +91,7 @@ def save_png(result: BenchmarkResult, panels: Mapping[str, Curves], path: Path) 
             yticks=range(len(result.ratios)),
             yticklabels=[ratio.where or "all places" for ratio in result.ratios],
             ylim=(-0.6, len(result.ratios) - 0.4),
-            xlabel=f"latency of {result.ratios[0].contender} over {result.ratios[0].over}, "
+            xlabel=f"latency of {result.ratios[0].runner} over {result.ratios[0].over}, "
             "with its 99 % interval",
         )
     for axis in axes:

@@ -15,7 +15,7 @@ def operator_rows(report: OperatorReport) -> list[dict[str, str | int]]:
             "operator": operator.name,
             "uses": operator.count,
             "ONNX": operator.fault or onnx_text(operator.onnx) or nothing,
-            "where": places_text(operator),
+            "where": locations_text(operator),
         }
         for operator in report.operators
     ]
@@ -36,10 +36,10 @@ def onnx_text(nodes: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" if count > 1 else name for name, count in nodes.items())
 
 
-def places_text(operator: Operator) -> str:
+def locations_text(operator: Operator) -> str:
     """``net.py:12 in layers.0``, and the other places that are known."""
     texts = []
-    for place in operator.places:
-        module = f" in {place.module}" if place.module else ""
-        texts.append(f"{place.line or 'line not known'}{module}")
-    return "; ".join(texts) + (" ..." if operator.count > len(operator.places) else "")
+    for location in operator.locations:
+        module = f" in {location.module}" if location.module else ""
+        texts.append(f"{location.line or 'line not known'}{module}")
+    return "; ".join(texts) + (" ..." if operator.count > len(operator.locations) else "")

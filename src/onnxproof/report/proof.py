@@ -10,13 +10,13 @@ from onnxproof.records import (
     CheckResult,
     ExportOutcome,
     GateVerdict,
-    Ladder,
     Loaded,
     Metric,
     OperatorReport,
     Proof,
     Reference,
     Registration,
+    SearchResult,
 )
 from onnxproof.report.divergence import divergence_lines
 from onnxproof.report.latency import latencies, more_sections
@@ -70,16 +70,16 @@ def render_proof(
 def _of_the_chosen(proof: Proof) -> Iterator[str]:
     """What else the benchmark tells; where time goes of the chosen graph alone."""
     chosen = proof.chosen.label
-    kept = tuple(profile for profile in proof.benchmark.profiles if profile.contender == chosen)
+    kept = tuple(profile for profile in proof.benchmark.profiles if profile.runner == chosen)
     for heading, text in more_sections(proof.benchmark.model_copy(update={"profiles": kept})):
         yield f"## {heading}"
         yield text
 
 
-def render_refusal(name: str, loaded: Loaded, ladder: Ladder) -> str:
+def render_refusal(name: str, loaded: Loaded, search: SearchResult) -> str:
     """What was tried, how each attempt ended, and the verdicts on each graph that came out."""
-    parts = ["## Attempts", _attempts(ladder.attempts), *_divergences(ladder.attempts)]
-    for attempt in ladder.attempts:
+    parts = ["## Attempts", _attempts(search.attempts), *_divergences(search.attempts)]
+    for attempt in search.attempts:
         if attempt.check is not None and not attempt.check.proven:
             parts += [f"## Verdicts on {attempt.label}", _verdicts(attempt.check)]
             parts += [parity_table(attempt.check.parity)] if attempt.check.parity else []
@@ -112,7 +112,7 @@ def render_gates(registration: Registration, gates: Sequence[GateVerdict]) -> st
 
 
 def summarize(outcome: ExportOutcome) -> list[tuple[str, str]]:
-    """A few labelled lines for a terminal: what was proven, how close, how fast, where to look."""
+    """A few labeled lines for a terminal: what was proven, how close, how fast, where to look."""
     lines: list[tuple[str, str]] = []
     if outcome.registration is not None:
         aliases = ", ".join(outcome.registration.aliases) or "no alias"
@@ -163,7 +163,7 @@ def closeness(proof: Proof) -> Iterator[str]:
 def _speed(proof: Proof) -> Iterator[str]:
     for latency in proof.benchmark.latencies:
         base = proof.benchmark.pytorch_beside(latency)
-        if latency.contender == proof.chosen.label and base is not None:
+        if latency.runner == proof.chosen.label and base is not None:
             yield (
                 f"{base.p50_ms / latency.p50_ms:.2f}x PyTorch eager at {label(latency.dims)} "
                 f"({in_ms(latency.p50_ms)} against {in_ms(base.p50_ms)}, {latency.where}, "

@@ -107,8 +107,8 @@ def build_of_onnxruntime() -> str:
     """Version, and what it says of how it was built."""
     import onnxruntime
 
-    told = getattr(onnxruntime, "get_build_info", str)()  # newer than 1.20
-    return f"{onnxruntime.__version__} {told}".strip()
+    build = getattr(onnxruntime, "get_build_info", str)()  # newer than 1.20
+    return f"{onnxruntime.__version__} {build}".strip()
 
 
 def device_of(provider: str, options: Mapping[str, str]) -> Device:

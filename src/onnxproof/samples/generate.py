@@ -23,9 +23,9 @@ def draw(inputs: Mapping[str, InputSpec], sizes: Mapping[str, int], seed: int, s
     feed = {}
     for name, input_spec in inputs.items():
         # crc32, not hash(): Python salts the hash of a string in every process.
-        place = [seed, sample, zlib.crc32(name.encode()), *sizes.values()]
+        seed_words = [seed, sample, zlib.crc32(name.encode()), *sizes.values()]
         shape = tuple(int(evaluate(size, sizes)) for size in input_spec.shape)
-        feed[name] = _values(input_spec, shape, np.random.default_rng(place), sample)
+        feed[name] = _values(input_spec, shape, np.random.default_rng(seed_words), sample)
     return feed
 
 

@@ -18,7 +18,7 @@ Sizes = dict[str, int]
 def example_sizes(dims: Mapping[str, Dim]) -> Sizes:
     """Sizes to export at: distinct where ranges allow, and never 1 where more is allowed.
 
-    torch.export specialises sizes 0 and 1, also of a step where a dim is a multiple of one, and
+    torch.export specializes sizes 0 and 1, also of a step where a dim is a multiple of one, and
     takes two dims of one size for the same dim.
     """
     taken = {dim.example for dim in dims.values()}

@@ -1,4 +1,4 @@
-"""Scores of a model's answers over labelled rows."""
+"""Scores of a model's answers over labeled rows."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ def _f1(scores: np.ndarray, labels: np.ndarray) -> float:
     """Mean over the classes that occur of the harmonic mean of precision and recall."""
     import numpy as np
 
-    guesses = scores.argmax(axis=-1)
+    predictions = scores.argmax(axis=-1)
     found = []
-    for label in np.union1d(guesses, labels):
-        hit = np.sum((guesses == label) & (labels == label))
-        found.append(2 * hit / (np.sum(guesses == label) + np.sum(labels == label)))
+    for label in np.union1d(predictions, labels):
+        hit = np.sum((predictions == label) & (labels == label))
+        found.append(2 * hit / (np.sum(predictions == label) + np.sum(labels == label)))
     return float(np.mean(found))
 
 

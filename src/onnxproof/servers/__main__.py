@@ -41,7 +41,7 @@ app = typer.Typer(
 @app.command()
 def up() -> None:
     """Start what does not run yet, and return when both servers answer."""
-    with _told():
+    with _errors_shown():
         settings = read_settings()
         with _alone(settings.home):
             _up(settings)
@@ -53,7 +53,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop both servers, with every process they have."""
-    with _told():
+    with _errors_shown():
         settings = read_settings()
         for server in servers_of(settings):
             ended = stop(server)
@@ -65,7 +65,7 @@ def down() -> None:
 @app.command()
 def status() -> None:
     """Say what runs; exit code 5 when one of the two does not."""
-    with _told():
+    with _errors_shown():
         settings = read_settings()
         noted = read_servers(settings.home)
         missing = []
@@ -84,7 +84,7 @@ def status() -> None:
 @app.command()
 def deploy() -> None:
     """Create the work pools and the deployments; again is fine."""
-    with _told():
+    with _errors_shown():
         deployment.deploy(read_settings())
 
 
@@ -93,7 +93,7 @@ def worker(
     pool: Annotated[str, typer.Option(help="Whose runs it takes.")] = deployment.POOLS[0],
 ) -> None:
     """Run what the deployments ask for, until Ctrl-C."""
-    with _told():
+    with _errors_shown():
         deployment.become_worker(read_settings(), pool)
 
 
@@ -136,15 +136,15 @@ def _wait(starts: list[Start]) -> None:
 
     console = Console()
     waiting = list(starts)
-    began = told = time.monotonic()
+    began = shown_at = time.monotonic()
     with console.status("") as shown:
         while waiting:
             now = time.monotonic()
             seconds = now - began
             names = " and ".join(started.server.title for started in waiting)
             shown.update(f"waiting for {names}, {seconds:.0f} s")
-            if not console.is_terminal and now - told > SECONDS_BETWEEN:
-                told = now
+            if not console.is_terminal and now - shown_at > SECONDS_BETWEEN:
+                shown_at = now
                 typer.echo(f"waiting for {names}, {seconds:.0f} s")
             for started in waiting.copy():
                 if _answers(started, seconds):
@@ -195,7 +195,7 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_shown() -> Iterator[None]:
     """Turn an error into its paragraph and its exit code."""
     try:
         yield

@@ -75,7 +75,9 @@ def simplify_in_child(request: SimplifyRequest) -> Candidate:
         weights=candidate.weights,
     )
     # What the plain graph took from its exporter is in this one too.
-    return simplified.model_copy(update={"baked": candidate.baked, "remedies": candidate.remedies})
+    return simplified.model_copy(
+        update={"specializations": candidate.specializations, "workarounds": candidate.workarounds}
+    )
 
 
 def _changed(graph: onnx.ModelProto, simplifier: Simplifier) -> onnx.ModelProto:

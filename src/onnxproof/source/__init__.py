@@ -1,4 +1,8 @@
-"""Kinds of ``source``: a module for each that builds the ``nn.Module``."""
+"""Kinds of ``source``: a module for each that builds the ``nn.Module``, and how it is called.
+
+What is learned by running the module stands in ``reference``. Imports ``samples``, ``usercode`` and
+below, and torch.
+"""
 
 from __future__ import annotations
 

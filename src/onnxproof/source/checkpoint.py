@@ -109,13 +109,13 @@ def _state_dict_in(found: Any, name: str, key: str | None) -> Tensors:
             if isinstance(value, Mapping) and value and not _no_state_dict(value)
         ]
         above = f"{key}." if key else ""
-        remedy = (
+        advice = (
             "name one in source.weights.state_dict: "
             f"{' or '.join(above + inner for inner in inside)}"
             if inside
             else "save module.state_dict() alone"
         )
-        raise SourceError(f"weights {name} holds {fault}, not a state dict of tensors; {remedy}")
+        raise SourceError(f"weights {name} holds {fault}, not a state dict of tensors; {advice}")
     tensors: Tensors = found
     return tensors
 
@@ -129,13 +129,13 @@ def _refuse_other_files(path: Path) -> None:
     if start[8:9] == b"{" if named else start.startswith(SAVED_BY_TORCH):
         return
     if start.startswith(b"version https://git-lfs"):
-        what, remedy = "a Git LFS pointer", "run `git lfs pull`"
+        what, advice = "a Git LFS pointer", "run `git lfs pull`"
     elif path.name.endswith(".index.json"):
-        what, remedy = "an index of pickles", "save it again with safetensors"
+        what, advice = "an index of pickles", "save it again with safetensors"
     else:
         what = "an empty file" if not start else "no checkpoint"
-        remedy = "name a .safetensors, or a .pt that torch.save wrote from a state dict"
-    raise SourceError(f"weights {path.name} is {what}; {remedy}")
+        advice = "name a .safetensors, or a .pt that torch.save wrote from a state dict"
+    raise SourceError(f"weights {path.name} is {what}; {advice}")
 
 
 def _no_state_dict(found: object) -> str:
@@ -173,10 +173,10 @@ def _fit(tensors: Tensors, module: torch.nn.Module, name: str) -> None:
         if keys
     ]
     if faults:
-        remedy = "check source.kwargs, or convert the checkpoint's keys"
+        advice = "check source.kwargs, or convert the checkpoint's keys"
         if prefix := _common_prefix(unexpected, missing):
-            remedy = f"set source.weights.prefix: {prefix!r}"
-        raise SourceError(f"weights {name} do not fit the module ({'; '.join(faults)}); {remedy}")
+            advice = f"set source.weights.prefix: {prefix!r}"
+        raise SourceError(f"weights {name} do not fit the module ({'; '.join(faults)}); {advice}")
 
 
 def _common_prefix(unexpected: list[str], missing: list[str]) -> str:

@@ -24,9 +24,9 @@ def fingerprint(source: Source, roots: Roots) -> str | None:
     parts = []
     weights = checkpoint_files(source.weights.path, roots) if source.weights else ()
     if source.kind in ("torchscript", "exported_program"):
-        return sha256_of(find_file(source.place, roots))
+        return sha256_of(find_file(source.target, roots))
     if source.kind == "transformers":
-        folder = find_model_folder(source.place, roots)
+        folder = find_model_folder(source.target, roots)
         weights = weights or folder.weights
         parts.append(sha256_of(folder.config))
     if not weights:

@@ -41,7 +41,7 @@ def build(source: Source, work: Work) -> nn.Module:
         SourceError: There is no such file, it is something else, or it would run code.
         LoadError: ``torch.export`` cannot read it.
     """
-    path = find_file(source.place, work.roots)
+    path = find_file(source.target, work.roots)
     return load_program(path, trusted=source.trusts_pickle)
 
 

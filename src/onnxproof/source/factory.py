@@ -22,18 +22,18 @@ def build(source: Source, work: Work) -> nn.Module:
     """
     import torch
 
-    factory = import_factory(source.place, work.roots, work.allow, local_code=work.local_code)
+    factory = import_factory(source.target, work.roots, work.allow, local_code=work.local_code)
     try:
         module = factory(**source.kwargs)
     except Exception as error:
         text = one_line(error)
         raise LoadError(
-            f"factory {source.place} raised {type(error).__name__}: {text}; "
+            f"factory {source.target} raised {type(error).__name__}: {text}; "
             "correct it, or source.kwargs"
         ) from error
     if not isinstance(module, torch.nn.Module):
         raise LoadError(
-            f"factory {source.place} returned {type(module).__name__}, not a torch.nn.Module; "
+            f"factory {source.target} returned {type(module).__name__}, not a torch.nn.Module; "
             "return the module itself"
         )
     return module

@@ -1,4 +1,4 @@
-"""``source.mlflow``: a model of MLflow's PyTorch flavour, from the folder that was fetched."""
+"""``source.mlflow``: a model of MLflow's PyTorch flavor, from the folder that was fetched."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ def build(source: Source, work: Work) -> nn.Module:
     """The model as it was logged; a pickle is opened only with ``trust: pickle``.
 
     Raises:
-        SourceError: It has no PyTorch flavour, or is a pickle that is not trusted.
+        SourceError: It has no PyTorch flavor, or is a pickle that is not trusted.
         LoadError: What was logged cannot be read here.
     """
     folder = Path(work.path(FOLDER))
-    flavours = _flavours(folder)
-    if "pytorch" not in flavours:
+    flavors = _flavors(folder)
+    if "pytorch" not in flavors:
         raise SourceError(
-            f"{source.place} has the flavours {', '.join(flavours) or 'none'}, not pytorch; log "
+            f"{source.target} has the flavors {', '.join(flavors) or 'none'}, not pytorch; log "
             "the model with mlflow.pytorch, or name another"
         )
-    data = folder / flavours["pytorch"].get("model_data", "data")
+    data = folder / flavors["pytorch"].get("model_data", "data")
     if (data / PROGRAM).is_file():
         return load_program(data / PROGRAM, trusted=source.trusts_pickle)
     if read_code(data / PICKLE) is not None:
         return load_script(data / PICKLE, trusted=source.trusts_pickle)
     if not source.trusts_pickle:
         raise SourceError(
-            f"{source.place} was logged as a pickle, which runs code when it is opened, and was "
+            f"{source.target} was logged as a pickle, which runs code when it is opened, and was "
             "not opened; log it with serialization_format='pt2', or set source.trust: pickle if "
             "you trust its author as you trust your own code"
         )
     return _unpickle(source, folder, data / PICKLE, work)
 
 
-def _flavours(folder: Path) -> dict[str, Any]:
+def _flavors(folder: Path) -> dict[str, Any]:
     import yaml
 
     described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -66,9 +66,9 @@ def _unpickle(source: Source, folder: Path, file: Path, work: Work) -> nn.Module
     except Exception as error:
         text = one_line(error, 400)
         raise LoadError(
-            f"{source.place} cannot be unpickled here: {type(error).__name__}: {text}; a "
+            f"{source.target} cannot be unpickled here: {type(error).__name__}: {text}; a "
             "pickle needs the classes it was made of: install them, or log it with code_paths"
         ) from error
     if not isinstance(module, torch.nn.Module):
-        raise LoadError(f"{source.place} holds {type(module).__name__}, not a torch.nn.Module")
+        raise LoadError(f"{source.target} holds {type(module).__name__}, not a torch.nn.Module")
     return module

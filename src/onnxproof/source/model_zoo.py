@@ -39,16 +39,16 @@ def build(source: Source, work: Work) -> nn.Module:  # noqa: ARG001  # every kin
 
 
 def _timm(timm: Any, source: Source) -> nn.Module:
-    if not timm.is_model(source.place):
+    if not timm.is_model(source.target):
         raise SourceError(_no_model(source, timm.list_models()))
-    return _call(source, timm.create_model, source.place, pretrained=False)
+    return _call(source, timm.create_model, source.target, pretrained=False)
 
 
 def _torchvision(source: Source) -> nn.Module:
     models = importlib.import_module("torchvision.models")
-    if source.place not in (names := models.list_models()):
+    if source.target not in (names := models.list_models()):
         raise SourceError(_no_model(source, names))
-    builder = models.get_model_builder(source.place)
+    builder = models.get_model_builder(source.target)
     # Detection and segmentation load a backbone's weights unless they are told not to.
     parameters = inspect.signature(builder).parameters
     none = dict.fromkeys(name for name in ("weights", "weights_backbone") if name in parameters)
@@ -61,13 +61,13 @@ def _call(source: Source, builder: Any, *args: Any, **fixed: Any) -> nn.Module:
     except Exception as error:
         text = one_line(error)
         raise LoadError(
-            f"{source.kind} cannot build {source.place}: {type(error).__name__}: {text}; "
+            f"{source.kind} cannot build {source.target}: {type(error).__name__}: {text}; "
             "correct source.kwargs"
         ) from error
     return module
 
 
 def _no_model(source: Source, names: list[str]) -> str:
-    close = difflib.get_close_matches(source.place, names, n=3)
+    close = difflib.get_close_matches(source.target, names, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"it has {len(names)} others"
-    return f"{source.kind} has no model {source.place!r}; {hint}"
+    return f"{source.kind} has no model {source.target!r}; {hint}"

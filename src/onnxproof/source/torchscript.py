@@ -33,7 +33,7 @@ def build(source: Source, work: Work) -> nn.Module:
         SourceError: There is no such file, it is something else, or it reaches for files.
         LoadError: TorchScript cannot read it.
     """
-    path = find_file(source.place, work.roots)
+    path = find_file(source.target, work.roots)
     return load_script(path, trusted=source.trusts_pickle)
 
 

@@ -21,28 +21,28 @@ class ModelFolder(NamedTuple):
     weights: tuple[Path, ...]
 
 
-def find_model_folder(place: str, roots: Roots) -> ModelFolder:
-    """The files that ``place``, a folder or a config file, stands for.
+def find_model_folder(target: str, roots: Roots) -> ModelFolder:
+    """The files that ``target``, a folder or a config file, stands for.
 
     Raises:
         SourceError: They are not there, leave the roots, or are pickles.
     """
-    if place.endswith(".json"):
-        return ModelFolder(find_file(place, roots), ())
-    folder = find_folder(place, roots)
+    if target.endswith(".json"):
+        return ModelFolder(find_file(target, roots), ())
+    folder = find_folder(target, roots)
     if not (folder / CONFIG).is_file():
         raise SourceError(
-            f"the folder {place} has no {CONFIG}; source.transformers takes a folder that "
+            f"the folder {target} has no {CONFIG}; source.transformers takes a folder that "
             "save_pretrained wrote, or a config file"
         )
-    config = find_file(f"{place}/{CONFIG}", roots)
+    config = find_file(f"{target}/{CONFIG}", roots)
     for name in WEIGHTS:
         if (folder / name).is_file():
-            return ModelFolder(config, checkpoint_files(f"{place}/{name}", roots))
+            return ModelFolder(config, checkpoint_files(f"{target}/{name}", roots))
     if pickled := next((name for name in PICKLES if (folder / name).is_file()), None):
         raise SourceError(
-            f"the folder {place} has its weights in {pickled}, a pickle, and no safetensors; name "
-            f"{place}/{CONFIG} in source.transformers and the .bin in source.weights, or save "
+            f"the folder {target} has its weights in {pickled}, a pickle, and no safetensors; name "
+            f"{target}/{CONFIG} in source.transformers and the .bin in source.weights, or save "
             "it again with save_pretrained"
         )
     return ModelFolder(config, ())

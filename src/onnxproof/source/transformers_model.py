@@ -35,7 +35,7 @@ def build(source: Source, work: Work) -> nn.Module:
         SourceError: A file, the class or a setting is not there, or weights are missing.
         LoadError: transformers cannot build it.
     """
-    folder = find_model_folder(source.place, work.roots)
+    folder = find_model_folder(source.target, work.roots)
     transformers = import_package("transformers")
     settings = {name: value for name, value in source.kwargs.items() if name not in OF_THE_MODEL}
     arguments = {name: value for name, value in source.kwargs.items() if name in OF_THE_MODEL}
@@ -59,10 +59,10 @@ def build(source: Source, work: Work) -> nn.Module:
             model, report = make(config, **arguments), {}
     except Exception as error:
         raise LoadError(
-            f"{wanted.__name__} cannot be built from {source.place}: {_told(error)}; "
+            f"{wanted.__name__} cannot be built from {source.target}: {_error_text(error)}; "
             "choose the class of the checkpoint in source.class, or correct source.kwargs"
         ) from error
-    _refuse_random(report, wanted.__name__, source.place, config)
+    _refuse_random(report, wanted.__name__, source.target, config)
     module: nn.Module = model
     return module
 
@@ -78,7 +78,7 @@ def _config(transformers: Any, file: Path, settings: dict[str, Any]) -> Any:
         )
     except Exception as error:
         raise LoadError(
-            f"transformers cannot read the config {file.name}: {_told(error)}; code that lies in "
+            f"transformers cannot read the config {file.name}: {_error_text(error)}; code in "
             "the folder is not run: use a factory for such a model"
         ) from error
     if unknown := sorted(unknown):
@@ -109,8 +109,8 @@ def _class(transformers: Any, source: Source, config: Any) -> Any:
         own = getattr(found, "config_class", None) or type(config)
         if not isinstance(config, own):
             raise SourceError(
-                f"{name} takes a {own.__name__}, and {source.place} has a {type(config).__name__}; "
-                "choose a class of that family in source.class"
+                f"{name} takes a {own.__name__}, and {source.target} has a "
+                f"{type(config).__name__}; choose a class of that family in source.class"
             )
         return found
     if found is not None:
@@ -128,7 +128,7 @@ def _class(transformers: Any, source: Source, config: Any) -> Any:
     )
 
 
-def _refuse_random(report: dict[str, Any], name: str, place: str, config: Any) -> None:
+def _refuse_random(report: dict[str, Any], name: str, target: str, config: Any) -> None:
     """Raise SourceError where a part of the model did not come from the checkpoint."""
     missing = sorted(report.get("missing_keys", ()))
     other = sorted(key for key, *_ in report.get("mismatched_keys", ()))
@@ -141,10 +141,10 @@ def _refuse_random(report: dict[str, Any], name: str, place: str, config: Any) -
     ]
     made_for = ", ".join(config.architectures or ()) or "no class that the config names"
     raise SourceError(
-        f"the weights in {place} do not fill {name} ({'; '.join(faults)}), and the rest would be "
+        f"the weights in {target} do not fill {name} ({'; '.join(faults)}), and the rest would be "
         f"random; they were saved from {made_for}"
     )
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {one_line(error, 400)}"

@@ -1,4 +1,8 @@
-"""What a person writes: one YAML file that names a model, its inputs and what must hold."""
+"""What a person writes: one YAML file that names a model, its inputs and what must hold.
+
+Holds fields, bounds and messages about them. Nothing here opens a model or a package. Imports
+``errors``, pydantic and PyYAML.
+"""
 
 from __future__ import annotations
 

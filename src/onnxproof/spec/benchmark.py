@@ -73,7 +73,7 @@ class BenchmarkSpec(Section):
     )
     threads: int = Field(default=1, ge=1)
     seconds: float = Field(
-        default=5, gt=0, description="For each point of `at`, all contenders together."
+        default=5, gt=0, description="For each point of `at`, all runners together."
     )
     samples: int | None = Field(default=None, ge=1, description="Rounds, instead of seconds.")
     torch_compile: bool = Field(

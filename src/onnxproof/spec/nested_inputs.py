@@ -56,10 +56,10 @@ def nest(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in zip(names, values, strict=True):
         *above, last = name.split(".")
-        place = tree
+        branch = tree
         for part in above:
-            place = place.setdefault(part, {})
-        place[last] = value
+            branch = branch.setdefault(part, {})
+        branch[last] = value
     return {name: _tuples(value) for name, value in tree.items()}
 
 

@@ -65,13 +65,13 @@ def override(data: object, overrides: Sequence[str]) -> object:
         *parents, last = dotted.strip().split(".")
         if not equals or not last:
             raise SpecError(f"cannot read the override {line!r}; write a.b=value")
-        place = changed
+        node = changed
         for key in parents:
-            place = place.setdefault(key, {}) if isinstance(place, dict) else None
-        if not isinstance(place, dict):
+            node = node.setdefault(key, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
             raise SpecError(f"override {line!r}: {'.'.join(parents)} is not a mapping in this spec")
         try:
-            place[last] = yaml.safe_load(text)
+            node[last] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise SpecError(f"override {line!r}: {text!r} is not YAML") from None
     return changed
@@ -93,15 +93,15 @@ def _explain(error: ValidationError, origin: str) -> str:
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """Keys that the schema has where ``location`` points, for the message about an unknown one."""
     schema = Spec.model_json_schema()
-    place: Any = schema
+    node: Any = schema
     for part in location[:-1]:
-        place = (
-            place.get("properties", {}).get(part)
-            or place.get("additionalProperties")
-            or place.get("items")
+        node = (
+            node.get("properties", {}).get(part)
+            or node.get("additionalProperties")
+            or node.get("items")
             or {}
         )
-        options = place.get("anyOf", [place])
+        options = node.get("anyOf", [node])
         reference = next((option["$ref"] for option in options if "$ref" in option), None)
-        place = schema["$defs"][reference.rsplit("/", 1)[1]] if reference else place
-    return sorted(place.get("properties", {}))
+        node = schema["$defs"][reference.rsplit("/", 1)[1]] if reference else node
+    return sorted(node.get("properties", {}))

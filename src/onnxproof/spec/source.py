@@ -69,7 +69,7 @@ class Source(Section):
     mlflow: str | None = Field(
         default=None,
         pattern=MLFLOW_URI,
-        description="A model of MLflow's PyTorch flavour: models:/NAME@ALIAS, models:/NAME/VERSION "
+        description="A model of MLflow's PyTorch flavor: models:/NAME@ALIAS, models:/NAME/VERSION "
         "or runs:/RUN_ID/PATH.",
     )
     transformers: str | None = Field(
@@ -130,10 +130,10 @@ class Source(Section):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
-    def place(self) -> str:
-        """What stands beside the kind: a name, a path, an address."""
-        place: str = getattr(self, self.kind)
-        return place
+    def target(self) -> str:
+        """The value of the kind's field: a name, a path, an address."""
+        target: str = getattr(self, self.kind)
+        return target
 
     @property
     def trusts_pickle(self) -> bool:

@@ -2,7 +2,8 @@
 
 The order is the guarantee: log, fetch back, replay, create the version with its tags, alias
 ``challenger``, alias ``champion``. Whatever ends the process in between, consumers stay where they
-were, and what is left over says so and is finished or removed by the next run.
+were, and what is left over says so and is finished or removed by the next run. Imports ``proof``,
+``report`` and below, and MLflow.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def log_measurement(
             f"{registration.model_uri} has no run in MLflow to log to; measure a version that "
             "`onnxproof export` has registered"
         )
-    place, now = f"{FOLDER}/{label}", int(time.time() * 1000)
+    path_in_run, now = f"{FOLDER}/{label}", int(time.time() * 1000)
     texts = {
         FILE: measurement.model_dump_json(indent=2) + "\n",
         "measurement.md": render_measurement(registration, measurement, Path(work.folder)),
@@ -57,11 +57,11 @@ def log_measurement(
     with talking(f"log a measurement of {registration.model_uri}") as client:
         for name in FILES:
             if (path := Path(work.path(name))).is_file():
-                client.log_artifact(registration.run_id, str(path), place)
+                client.log_artifact(registration.run_id, str(path), path_in_run)
         for name, text in texts.items():
-            client.log_text(registration.run_id, text, f"{place}/{name}")
+            client.log_text(registration.run_id, text, f"{path_in_run}/{name}")
         client.log_batch(registration.run_id, metrics=metrics)
-    return place
+    return path_in_run
 
 
 def read_measurement(registration: Registration, label: str, folder: Path) -> VersionMeasurement:
@@ -71,14 +71,14 @@ def read_measurement(registration: Registration, label: str, folder: Path) -> Ve
         RegisterError: There is none, or this onnxproof does not read it.
         ServerUnreachable: MLflow does not answer.
     """
-    place = f"{FOLDER}/{label}/{FILE}"
-    with talking(f"fetch {place} of {registration.model_uri}") as client:
+    path_in_run = f"{FOLDER}/{label}/{FILE}"
+    with talking(f"fetch {path_in_run} of {registration.model_uri}") as client:
         run = client.get_run(registration.run_id)
-        path = fetch(f"{run.info.artifact_uri}/{place}", folder)
+        path = fetch(f"{run.info.artifact_uri}/{path_in_run}", folder)
     try:
         return VersionMeasurement.model_validate_json(path.read_bytes())
     except ValueError:
         raise RegisterError(
-            f"the {place} that MLflow has of {registration.model_uri} is of another version of "
-            "onnxproof; let the machine that measures have the same"
+            f"the {path_in_run} that MLflow has of {registration.model_uri} is of another version "
+            "of onnxproof; let the machine that measures have the same"
         ) from None

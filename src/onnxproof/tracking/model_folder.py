@@ -1,4 +1,4 @@
-"""The folder that MLflow keeps: a model of its ONNX flavour, with the proof beside it."""
+"""The folder that MLflow keeps: a model of its ONNX flavor, with the proof beside it."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ def _experiment(client: MlflowClient) -> str:
         return str(found.experiment_id)
     settings = read_settings()
     # A server knows where its artifacts go; without one they stay beside the database.
-    place = None if is_http(settings.tracking_uri) else settings.artifact_root.as_uri()
+    location = None if is_http(settings.tracking_uri) else settings.artifact_root.as_uri()
     try:
-        return str(client.create_experiment(EXPERIMENT, artifact_location=place))
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location))
     except MlflowException as error:
         found = client.get_experiment_by_name(EXPERIMENT)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:

@@ -16,7 +16,7 @@ def run_params(proof: Proof) -> dict[str, str]:
     """Facts that do not change any more, as text."""
     chosen, loaded = proof.chosen, proof.loaded
     return {
-        f"source.{proof.spec.source.kind}": proof.spec.source.place,
+        f"source.{proof.spec.source.kind}": proof.spec.source.target,
         "module_class": loaded.module_class,
         "parameters": str(loaded.parameters),
         "weights_sha256": loaded.weights_sha256,
@@ -73,25 +73,25 @@ def _measured_elsewhere(measurement: VersionMeasurement) -> Iterator[tuple[str, 
             yield f"max_abs_diff/{check.provider}/{output.name}", output.max_abs_diff
     version = f"version {measurement.model_uri.rpartition('/')[2]}"
     for latency in measurement.benchmark.latencies:
-        if latency.contender == version:
-            yield f"p50_ms/{latency.provider}{_place(latency)}", latency.p50_ms
+        if latency.runner == version:
+            yield f"p50_ms/{latency.provider}{_suffix(latency)}", latency.p50_ms
     for ratio in measurement.benchmark.ratios:
         yield f"ratio_to_champion/{ratio.where}", ratio.ratio
 
 
 def _latencies(proof: Proof) -> Iterator[tuple[str, float]]:
     for latency in proof.benchmark.latencies:
-        place = _place(latency)
+        suffix = _suffix(latency)
         if not latency.provider:
             on = "" if latency.device == "cpu" else f"/{latency.device}"
-            yield f"p50_ms/PyTorch{on}{place}", latency.p50_ms
-        elif latency.contender == proof.chosen.label:
-            yield f"p50_ms/{latency.provider}{place}", latency.p50_ms
+            yield f"p50_ms/PyTorch{on}{suffix}", latency.p50_ms
+        elif latency.runner == proof.chosen.label:
+            yield f"p50_ms/{latency.provider}{suffix}", latency.p50_ms
             if eager := proof.benchmark.pytorch_beside(latency):
-                yield f"speedup/{latency.provider}{place}", eager.p50_ms / latency.p50_ms
+                yield f"speedup/{latency.provider}{suffix}", eager.p50_ms / latency.p50_ms
 
 
-def _place(latency: Latency) -> str:
+def _suffix(latency: Latency) -> str:
     """``/device/batch:1 seq:24``; MLflow takes no ``=`` in a name."""
     sizes = " ".join(f"{name}:{size}" for name, size in latency.dims.items())
     bound = "/device" if latency.binding == "device" else ""

@@ -61,7 +61,7 @@ def fetch_source(uri: str, folder: Path) -> None:
     arriving = folder.with_suffix(".part")  # MLflow makes a folder of a name of its own in it
     with talking(f"fetch {uri}") as client:
         try:
-            found = fetch(_place(client, uri), arriving)
+            found = fetch(_download_uri(client, uri), arriving)
         except (MlflowException, OSError) as error:
             if is_away(error):
                 raise
@@ -89,7 +89,7 @@ def _of_run(uri: str) -> Pinned:
     )
 
 
-def _place(client: MlflowClient, uri: str) -> str:
+def _download_uri(client: MlflowClient, uri: str) -> str:
     """Where the store has the files; MLflow resolves ``models:/`` by its global settings."""
     if uri.startswith("models:/m-"):
         return str(client.get_logged_model(uri.removeprefix("models:/")).artifact_location)

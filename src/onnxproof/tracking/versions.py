@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from onnxproof.errors import BadInput
 from onnxproof.proof.manifest import read_proof
-from onnxproof.records import Proof, Registration, Trial
+from onnxproof.records import Comparison, Proof, Registration
 from onnxproof.settings import is_http, read_settings, shown_url
 from onnxproof.tracking.client import KEY_TAG, is_away, reading_first, talking
 from onnxproof.tracking.unfinished_runs import settle_leftovers
@@ -46,11 +46,15 @@ def find_version(name: str, proof_key: str) -> Registration | None:
     return reading_first(f"look for a version of {name}", find)
 
 
-def _keep_trial(client: MlflowClient, registration: Registration, trial: Trial) -> None:
+def _keep_comparison(
+    client: MlflowClient, registration: Registration, comparison: Comparison
+) -> None:
     if registration.run_id:
-        client.log_text(registration.run_id, trial.model_dump_json(indent=2), "trial.json")
-    told = trial.reason or "passed"
-    client.set_model_version_tag(registration.name, registration.version, GATES_TAG, told[:5000])
+        client.log_text(
+            registration.run_id, comparison.model_dump_json(indent=2), "comparison.json"
+        )
+    text = comparison.reason or "passed"
+    client.set_model_version_tag(registration.name, registration.version, GATES_TAG, text[:5000])
 
 
 def find_champion(registration: Registration) -> Registration | None:
@@ -74,11 +78,11 @@ def find_champion(registration: Registration) -> Registration | None:
 
 
 def promote(
-    registration: Registration, mode: Literal["auto", "never"], trial: Trial | None = None
+    registration: Registration, mode: Literal["auto", "never"], comparison: Comparison | None = None
 ) -> Registration:
     """The version with the aliases it is due: ``challenger``, and with ``auto`` ``champion``.
 
-    What the gates said is kept first: ``trial.json`` beside the run, and a tag of the version.
+    What the gates said is kept first: ``comparison.json`` beside the run, and a tag of the version.
 
     A version that was champion and lost the alias to an older one was rolled back by a person, and
     is left alone. Last of all, what killed processes left behind is finished or removed.
@@ -90,8 +94,8 @@ def promote(
 
     def settle(client: MlflowClient) -> Registration:
         give_alias(client, name, "challenger", version, only_newer=True)
-        if trial is not None:
-            _keep_trial(client, registration, trial)
+        if comparison is not None:
+            _keep_comparison(client, registration, comparison)
         if mode == "auto":
             _make_champion(client, name, version)
         settle_leftovers(client, name)
@@ -110,15 +114,12 @@ def describe(model_uri: str) -> tuple[Proof, Registration]:
     with talking(f"read {model_uri}") as client, tempfile.TemporaryDirectory() as scratch:
         found = find_named(client, model_uri)
         registration = read_registration(client, found.name, str(found.version))
-        place = client.get_model_version_download_uri(found.name, found.version)
-        path = _fetch_proof(place, model_uri, Path(scratch))
+        uri = client.get_model_version_download_uri(found.name, found.version)
+        path = _fetch_proof(uri, model_uri, Path(scratch))
         try:
             return read_proof(path), registration
-        except ValueError:
-            raise BadInput(
-                f"{model_uri} carries a proof that this onnxproof does not read; "
-                "use the version of onnxproof that made it (tag onnxproof.flow_version)"
-            ) from None
+        except BadInput as error:
+            raise BadInput(f"{model_uri}: {error}") from None
 
 
 def download(model_uri: str, folder: Path) -> Path:
@@ -130,9 +131,9 @@ def download(model_uri: str, folder: Path) -> Path:
     """
     with talking(f"fetch {model_uri}") as client:
         found = find_named(client, model_uri)
-        place = client.get_model_version_download_uri(found.name, found.version)
-        _fetch_proof(place, model_uri, folder)
-        return fetch(place, folder)
+        uri = client.get_model_version_download_uri(found.name, found.version)
+        _fetch_proof(uri, model_uri, folder)
+        return fetch(uri, folder)
 
 
 def fetch(artifact_uri: str, folder: Path) -> Path:
@@ -226,12 +227,12 @@ def find_named(client: MlflowClient, model_uri: str) -> ModelVersion:
         raise BadInput(f"the registry has no {model_uri}; {_near(client, name)}") from None
 
 
-def _fetch_proof(place: str, model_uri: str, folder: Path) -> Path:
+def _fetch_proof(uri: str, model_uri: str, folder: Path) -> Path:
     """The ``proof.json`` among a version's files; its absence is told before all are fetched."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return fetch(f"{place}/proof.json", folder)
+        return fetch(f"{uri}/proof.json", folder)
     except (MlflowException, OSError) as error:
         if is_away(error):
             raise

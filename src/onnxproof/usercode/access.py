@@ -201,27 +201,27 @@ def _import(found: ModuleFile, reference: str) -> object:
 
 
 def _attribute(module: object, attribute: str, reference: str) -> Callable[..., object]:
-    place = module
+    found_object = module
     for name in attribute.split("."):
-        if name.startswith("__") or not hasattr(place, name):
+        if name.startswith("__") or not hasattr(found_object, name):
             public = [
                 member
-                for member in dir(place)
-                if not member.startswith("_") and callable(getattr(place, member, None))
+                for member in dir(found_object)
+                if not member.startswith("_") and callable(getattr(found_object, member, None))
             ]
             hint = _near(name, public) or f"it has {_some(public)}"
             raise SourceError(f"{reference}: there is no {name!r} to call; {hint}")
-        place = getattr(place, name)
-        if inspect.ismodule(place):
+        found_object = getattr(found_object, name)
+        if inspect.ismodule(found_object):
             raise SourceError(f"{reference} goes into another module; name that one, and allow it")
-    if not callable(place):
+    if not callable(found_object):
         raise SourceError(
-            f"{reference} is {type(place).__name__}, not callable; name a function that returns "
-            "the module"
+            f"{reference} is {type(found_object).__name__}, not callable; name a function that "
+            "returns the module"
         )
-    if _is_from_stdlib(place) and not _is_from_stdlib(module):
+    if _is_from_stdlib(found_object) and not _is_from_stdlib(module):
         raise SourceError(f"{reference} is a part of Python, not a factory")
-    return place
+    return found_object
 
 
 def _is_from_stdlib(thing: Any) -> bool:

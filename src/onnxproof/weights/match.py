@@ -233,16 +233,16 @@ class _Rows:
 
         first = int(np.searchsorted(self.sorted, hashes[0]))
         best: _Run | None = None
-        for place in map(int, self.order[first : first + MAX_CANDIDATES]):
-            if self.values[place] != hashes[0]:
+        for position in map(int, self.order[first : first + MAX_CANDIDATES]):
+            if self.values[position] != hashes[0]:
                 break
-            piece = bisect_right(self.starts, place) - 1
+            piece = bisect_right(self.starts, position) - 1
             start, end = self.starts[piece], self.starts[piece + 1]
-            length = min(end - place, len(hashes))
-            same = self.values[place : place + length] == hashes[:length]
+            length = min(end - position, len(hashes))
+            same = self.values[position : position + length] == hashes[:length]
             length = length if same.all() else int(np.argmin(same))
             if best is None or length > best.length:
-                best = _Run(*self.pieces[piece], place - start, length, end - start)
+                best = _Run(*self.pieces[piece], position - start, length, end - start)
         return best
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onnxproof.graph.traversal import nodes_of, size_of, tensors_of
-from onnxproof.records import Candidate, Ledger, LedgerEntry, Verdict, Work
+from onnxproof.records import Candidate, UnmatchedTensor, Verdict, WeightMatch, Work
 from onnxproof.spec.nested_inputs import INNER
 from onnxproof.units import count, in_bytes
 from onnxproof.weights.match import FILE, LARGE_BYTES, Known, Match, State
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import onnx
 
 LISTED: Final = 20
-TOLD: Final = 3
+SHOWN: Final = 3
 ALIKE: Final = 0.75
 """Rows that a damaged copy without the name has in common with the tensor that it is a copy of."""
 
@@ -44,8 +44,8 @@ class Held(NamedTuple):
         return max(1, self.size_bytes // max(1, prod(self.shape)))
 
 
-def check_weights(work: Work, candidate: Candidate) -> tuple[Verdict, Ledger]:
-    """The verdict, and the ledger that it is about."""
+def check_weights(work: Work, candidate: Candidate) -> tuple[Verdict, WeightMatch]:
+    """The verdict, and the weight match that it is about."""
     import onnx
 
     model = onnx.load(work.path(candidate.model.path), load_external_data=False)
@@ -53,10 +53,14 @@ def check_weights(work: Work, candidate: Candidate) -> tuple[Verdict, Ledger]:
     held = list(large_tensors(model))
     matches = {tensor.name: _match(tensor, state, work) for tensor in held}
     faults = list(_faults(held, matches, state, work))
-    ledger = _ledger(held, matches, state)
+    weight_match = _weight_match(held, matches, state)
     if faults:
-        return Verdict(name="weights", outcome="failed", reason="; ".join(faults[:TOLD])), ledger
-    return Verdict(name="weights", outcome="passed", reason=_told(ledger, state)), ledger
+        return Verdict(
+            name="weights", outcome="failed", reason="; ".join(faults[:SHOWN])
+        ), weight_match
+    return Verdict(
+        name="weights", outcome="passed", reason=_summary(weight_match, state)
+    ), weight_match
 
 
 def large_tensors(model: onnx.ModelProto) -> Iterator[Held]:
@@ -182,7 +186,9 @@ def _difference(
         return
 
 
-def _ledger(held: Sequence[Held], matches: dict[str, Match | None], state: State) -> Ledger:
+def _weight_match(
+    held: Sequence[Held], matches: dict[str, Match | None], state: State
+) -> WeightMatch:
     total = sum(tensor.size_bytes for tensor in held)
     by_kind: dict[str, int] = {}
     left = []
@@ -194,12 +200,12 @@ def _ledger(held: Sequence[Held], matches: dict[str, Match | None], state: State
     left.sort(key=lambda tensor: -tensor.size_bytes)
     taken = {known for match in matches.values() if match for known in match.known}
     missing = [known.names[0] for known in state.large if known not in taken]
-    return Ledger(
+    return WeightMatch(
         size_bytes=total,
         tensors=len(held),
         matched=dict(sorted(by_kind.items(), key=lambda item: -item[1])),
         unmatched=tuple(
-            LedgerEntry(
+            UnmatchedTensor(
                 name=tensor.name,
                 dtype=tensor.dtype,
                 shape=tensor.shape,
@@ -213,20 +219,25 @@ def _ledger(held: Sequence[Held], matches: dict[str, Match | None], state: State
     )
 
 
-def _told(ledger: Ledger, state: State) -> str:
+def _summary(weight_match: WeightMatch, state: State) -> str:
     if not state.large:
         return f"the module has no tensor of {LARGE_BYTES} bytes or more"
-    if not ledger.tensors:
+    if not weight_match.tensors:
         return f"the graph holds no tensor of {LARGE_BYTES} bytes or more"
-    parts = [f"{kind} {_share(size / ledger.size_bytes)}" for kind, size in ledger.matched.items()]
-    held = f"{in_bytes(ledger.size_bytes)} in {count(ledger.tensors, 'tensor')}"
+    parts = [
+        f"{kind} {_share(size / weight_match.size_bytes)}"
+        for kind, size in weight_match.matched.items()
+    ]
+    held = f"{in_bytes(weight_match.size_bytes)} in {count(weight_match.tensors, 'tensor')}"
     kinds = f" ({', '.join(parts)})" if parts else ""
-    told = f"{_share(ledger.share)} of {held} are the module's own{kinds}"
-    if not ledger.unmatched:
-        return told
-    named = [f"{entry.name} {in_bytes(entry.size_bytes)}" for entry in ledger.unmatched[:TOLD]]
-    more = ["..."] if ledger.unmatched[TOLD:] else []
-    return f"{told}; not matched: {', '.join(named + more)}"
+    summary = f"{_share(weight_match.share)} of {held} are the module's own{kinds}"
+    if not weight_match.unmatched:
+        return summary
+    named = [
+        f"{entry.name} {in_bytes(entry.size_bytes)}" for entry in weight_match.unmatched[:SHOWN]
+    ]
+    more = ["..."] if weight_match.unmatched[SHOWN:] else []
+    return f"{summary}; not matched: {', '.join(named + more)}"
 
 
 def _share(part: float) -> str:

@@ -199,12 +199,12 @@ def test_a_signal_ends_the_program_and_its_children_within_two_seconds(
     program.send_signal(getattr(signal, name))
     _, alive = psutil.wait_procs(children, timeout=2)
     assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
-    _, told = program.communicate(timeout=10)
+    _, message = program.communicate(timeout=10)
     if name == "SIGKILL":
         assert program.returncode == -signal.SIGKILL
     else:
-        assert program.returncode == 130, told
-        assert "interrupted" in told
+        assert program.returncode == 130, message
+        assert "interrupted" in message
         assert '"exit_code": 130' in outcome.read_text()
 
 

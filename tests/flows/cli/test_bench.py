@@ -44,7 +44,7 @@ def test_a_file_is_timed_beside_another(onnxproof: Program, tmp_path: Path) -> N
     assert picture.read_bytes().startswith(b"\x89PNG")
     result = BenchmarkResult.model_validate(json.loads(found.read_text(encoding="utf-8")))
     (ratio,) = result.ratios
-    assert (ratio.contender, ratio.over, ratio.sittings) == ("slow.onnx", "fast.onnx", 6)
+    assert (ratio.runner, ratio.over, ratio.repetitions) == ("slow.onnx", "fast.onnx", 6)
     assert ratio.low > 1
     assert [profile.fused for profile in result.profiles] == [{}, {}]
     assert {load.callers for load in result.throughput} >= {1, 2}

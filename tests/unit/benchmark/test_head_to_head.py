@@ -7,9 +7,9 @@ from typing import Any
 import onnx
 import pytest
 
-from onnxproof.benchmark.head_to_head import Duel, DuelRequest, fight
+from onnxproof.benchmark.head_to_head import HeadToHead, HeadToHeadRequest, compare_models
 from onnxproof.benchmark.memory import MemoryRequest, memory_in_child
-from onnxproof.benchmark.repetitions import FEWEST_SITTINGS, Course
+from onnxproof.benchmark.repetitions import FEWEST_REPETITIONS, Workload
 from onnxproof.records import Work
 from onnxproof.spec import Provider, Spec
 from tests.helpers.graphs import AFFINE, save
@@ -40,18 +40,18 @@ def spec_at(batch: int, samples: int = 100, **gates: float) -> Spec:
     return spec_of(**WIDE, benchmark=benchmark, gates=gates)
 
 
-def fought(spec: Spec, work: Work, models: dict[str, Path]) -> Duel:
-    return fight(DuelRequest(Course.of(spec), work, models, spec.gates))
+def fought(spec: Spec, work: Work, models: dict[str, Path]) -> HeadToHead:
+    return compare_models(HeadToHeadRequest(Workload.of(spec), work, models, spec.gates))
 
 
 def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
     models = {"long": chain(8, work, "a"), "short": chain(4, work, "b")}
     found = fought(spec_at(32), work, models)
     (ratio,) = found.result.ratios
-    assert (ratio.contender, ratio.over, ratio.where) == ("long", "short", "CPUExecutionProvider")
+    assert (ratio.runner, ratio.over, ratio.where) == ("long", "short", "CPUExecutionProvider")
     assert ratio.low > 1.05
-    assert ratio.sittings == found.sittings == FEWEST_SITTINGS
-    assert [latency.contender for latency in found.result.latencies] == ["long", "short"]
+    assert ratio.repetitions == found.repetitions == FEWEST_REPETITIONS
+    assert [latency.runner for latency in found.result.latencies] == ["long", "short"]
     assert {latency.samples for latency in found.result.latencies} == {34}
     assert {len(sample) for sample in found.samples_ms.values()} == {34}
 
@@ -61,8 +61,8 @@ def test_modules_are_told_as_far_as_a_file_names_them(work: Work) -> None:
     model = onnx.load(path)
     model.graph.node[0].name = "/body/body.0/Erf"
     onnx.save(model, path)
-    request = DuelRequest(Course.of(spec_at(1, 6)), work, {"named": path}, profiled=True)
-    (profile,) = fight(request).result.profiles
+    request = HeadToHeadRequest(Workload.of(spec_at(1, 6)), work, {"named": path}, profiled=True)
+    (profile,) = compare_models(request).result.profiles
     assert [module.module for module in profile.modules] == ["body.0"]
 
 
@@ -72,18 +72,18 @@ def test_one_alone_is_timed_for_gates_of_its_own(work: Work) -> None:
     assert list(found.samples_ms) == ["batch=1 on CPUExecutionProvider"]
 
 
-def test_sittings_go_on_while_a_gate_is_open_and_end_in_time(work: Work) -> None:
+def test_repetitions_go_on_while_a_gate_is_open_and_end_in_time(work: Work) -> None:
     models = {"one": chain(1, work, "a")}
-    # 368 samples settle it, 30 a sitting.
+    # 368 samples settle it, 30 a repetition.
     spec = spec_at(1, 600, max_p99_ms=1000, longest_seconds=20)
-    assert FEWEST_SITTINGS < fought(spec, work, models).sittings <= 25
+    assert FEWEST_REPETITIONS < fought(spec, work, models).repetitions <= 25
     spec = spec_at(1, 600, max_p99_ms=1000, longest_seconds=1e-3)
-    assert fought(spec, work, models).sittings == FEWEST_SITTINGS
+    assert fought(spec, work, models).repetitions == FEWEST_REPETITIONS
 
 
 def test_memory_is_the_peak_beyond_what_was_there(work: Work) -> None:
     small, large = (
-        memory_in_child(MemoryRequest(Course.of(spec_at(batch)), work, model, Provider()))
+        memory_in_child(MemoryRequest(Workload.of(spec_at(batch)), work, model, Provider()))
         for batch, model in ((1, chain(2, work, "a")), (64, chain(2, work, "b")))
     )
     assert 0 <= small.peak_bytes < 64 << 20

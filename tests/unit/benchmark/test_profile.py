@@ -6,7 +6,7 @@ import pytest
 
 from onnxproof.benchmark import profile
 from onnxproof.benchmark.profile import RUNTIME, Profiled, profile_of
-from onnxproof.benchmark.repetitions import Course
+from onnxproof.benchmark.repetitions import Workload
 from onnxproof.records import Profile, Work
 from onnxproof.spec import Provider
 from tests.helpers.graphs import save
@@ -49,8 +49,8 @@ def work(tmp_path: Path) -> Work:
 def profiled(path: Path, work: Work, modules: dict[str, str] | None = None) -> Profile:
     shape = "batch, 3, 8, 8" if "script" in str(path) else "batch, 4"
     spec = spec_of(inputs={"x": f"float32[{shape}]"}, dims={"batch": {"max": 8}})
-    course = Course.of(spec)
-    return profile_of(course, work, Profiled("toy", path, modules or {}), Provider(), ())
+    workload = Workload.of(spec)
+    return profile_of(workload, work, Profiled("toy", path, modules or {}), Provider(), ())
 
 
 def test_kernels_are_summed_by_operator_as_onnx_runtime_runs_them(work: Work) -> None:

@@ -24,8 +24,8 @@ def on_cpu(spec: Spec, work: Work) -> Iterator[Baseline]:
 
 
 def prepared(found: Baseline, feed: Feed) -> Callable[[], object]:
-    (contender,) = found.eager()
-    return contender.prepare(feed)
+    (runner,) = found.eager()
+    return runner.prepare(feed)
 
 
 def result_of(call: Callable[[], object]) -> torch.Tensor:

@@ -13,7 +13,7 @@ def calls_of(turns: list[int], count: int) -> list[Callable[[], object]]:
     return [lambda index=index: turns.append(index) for index in range(count)]  # type: ignore[misc]
 
 
-def test_all_contenders_are_called_once_a_round_in_an_order_that_changes() -> None:
+def test_all_runners_are_called_once_a_round_in_an_order_that_changes() -> None:
     turns: list[int] = []
     samples = take_samples(calls_of(turns, 3), seed=0, seconds=9, rounds=20)
     assert [len(sample) for sample in samples] == [20, 20, 20]
@@ -32,7 +32,7 @@ def test_the_order_of_turns_is_that_of_the_seed() -> None:
     assert orders[0] != orders[2]
 
 
-def test_a_sample_belongs_to_the_contender_that_took_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_belongs_to_the_runner_that_took_it(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0]
 
     def take(nanoseconds: int) -> Callable[[], object]:

@@ -43,8 +43,8 @@ def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
 def test_a_start_is_told_for_everything_that_was_timed(work: Work) -> None:
     result = measured(asked(), work, save(AFFINE, work))
     eager, graph = result.startups
-    assert (eager.contender, eager.where, eager.open_ms) == ("pytorch eager", "PyTorch", None)
-    assert (graph.contender, graph.where) == ("trace", "CPUExecutionProvider")
+    assert (eager.runner, eager.where, eager.open_ms) == ("pytorch eager", "PyTorch", None)
+    assert (graph.runner, graph.where) == ("trace", "CPUExecutionProvider")
     for startup in (eager, graph):
         assert startup.first_run_ms > 0
         assert startup.new_shape_ms is not None  # batch=3 is timed, another size is run once
@@ -75,7 +75,7 @@ def test_size_and_memory_are_those_of_a_process_that_opens_nothing_else(work: Wo
     assert graph.device_bytes is None
 
 
-def test_sittings_open_everything_anew_from_either_end(
+def test_repetitions_open_everything_anew_from_either_end(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
@@ -91,26 +91,26 @@ def test_sittings_open_everything_anew_from_either_end(
     assert opened == [*there, *back, *there, *there]  # and once more for their profiles
 
 
-def test_what_three_sittings_show_to_be_far_slower_leaves(work: Work) -> None:
+def test_what_three_repetitions_show_to_be_far_slower_leaves(work: Work) -> None:
     slow = save(SLOW, work, "script")
     spec = spec_of(dims={"batch": {"max": 512}}, benchmark={"samples": 100, "at": [{"batch": 512}]})
     result = measured(spec, work, save(AFFINE, work), slow)
-    counts = {latency.contender: latency.samples for latency in result.latencies}
+    counts = {latency.runner: latency.samples for latency in result.latencies}
     assert (counts["pytorch eager"], counts["trace"]) == (34, 34)
     assert 18 <= counts["script"] < 34
     (ratio,) = result.ratios
-    assert (ratio.contender, ratio.over) == ("script", "trace")
-    assert 3 <= ratio.sittings < 6
+    assert (ratio.runner, ratio.over) == ("script", "trace")
+    assert 3 <= ratio.repetitions < 6
     assert ratio.low > 1
 
 
 def test_torch_compile_takes_part_where_it_is_asked_for(work: Work) -> None:
     result = measured(asked(torch_compile=True), work, save(AFFINE, work))
     names = ["pytorch eager", "torch.compile", "trace"]
-    assert [latency.contender for latency in result.latencies] == names
-    startup = next(start for start in result.startups if start.contender == "torch.compile")
+    assert [latency.runner for latency in result.latencies] == names
+    startup = next(start for start in result.startups if start.runner == "torch.compile")
     assert startup.first_run_ms > 10 * result.startups[0].first_run_ms  # it compiles
-    assert [speedup.contender for speedup in result.speedups] == ["pytorch eager"]
+    assert [speedup.runner for speedup in result.speedups] == ["pytorch eager"]
 
 
 def test_torch_compile_that_fails_takes_no_part_and_says_why(
@@ -121,7 +121,7 @@ def test_torch_compile_that_fails_takes_no_part_and_says_why(
 
     monkeypatch.setattr("torch.compile", lambda _: no_compiler)
     result = measured(asked(torch_compile=True), work, save(AFFINE, work))
-    assert [latency.contender for latency in result.latencies] == ["pytorch eager", "trace"]
+    assert [latency.runner for latency in result.latencies] == ["pytorch eager", "trace"]
     (skipped,) = result.skipped
     assert (skipped.name, skipped.outcome) == ("torch.compile", "skipped")
     assert skipped.reason == "InvalidCxxCompiler: No working C++ compiler found"
@@ -139,6 +139,6 @@ def test_the_process_stays_on_the_processors_of_the_spec(work: Work) -> None:
 
 
 def test_a_processor_that_is_not_there_is_an_error(work: Work) -> None:
-    told = r"asked for benchmark.cpus \[4000\], this process may not use \[4000\]; it may use "
-    with pytest.raises(BenchmarkError, match=told):
+    message = r"asked for benchmark.cpus \[4000\], this process may not use \[4000\]; it may use "
+    with pytest.raises(BenchmarkError, match=message):
         measured(asked(cpus=[4000]), work, save(AFFINE, work))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.runners import Runner
 from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
 from onnxproof.benchmark.summary import summarize
 from onnxproof.errors import BenchmarkError
@@ -43,15 +43,13 @@ def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
     return measure_in_child(BenchmarkRequest(spec, work, candidates))
 
 
-def test_every_contender_is_timed_at_every_point_with_as_many_samples(work: Work) -> None:
+def test_every_runner_is_timed_at_every_point_with_as_many_samples(work: Work) -> None:
     plain, simplified = save(AFFINE, work), save(AFFINE, work, "trace", "onnxsim")
     result = measured(asked(at=[{"batch": 1}, {}]), work, plain, simplified)
-    assert [
-        (latency.contender, latency.provider, latency.dims) for latency in result.latencies
-    ] == [
-        (contender, provider, {"batch": size})
+    assert [(latency.runner, latency.provider, latency.dims) for latency in result.latencies] == [
+        (runner, provider, {"batch": size})
         for size in (1, 3)
-        for contender, provider in (
+        for runner, provider in (
             ("pytorch eager", ""),
             ("trace", "CPUExecutionProvider"),
             ("trace+onnxsim", "CPUExecutionProvider"),
@@ -93,16 +91,16 @@ def test_a_provider_that_opens_one_candidate_alone_times_none(
             measured(spec, work, good, bad)
         return
     result = measured(spec, work, good, bad)
-    assert [latency.contender for latency in result.latencies] == ["pytorch eager"]
+    assert [latency.runner for latency in result.latencies] == ["pytorch eager"]
     assert "INVALID_PROTOBUF" in result.skipped[0].reason
 
 
 def test_candidates_are_compared_with_each_other_and_not_with_pytorch(work: Work) -> None:
     plain, simplified = save(AFFINE, work), save(AFFINE, work, "trace", "onnxsim")
     (ratio,) = measured(asked(at=[{"batch": 1}, {}]), work, plain, simplified).ratios
-    assert {ratio.contender, ratio.over} == {"trace", "trace+onnxsim"}
+    assert {ratio.runner, ratio.over} == {"trace", "trace+onnxsim"}
     assert ratio.low <= ratio.ratio <= ratio.high
-    assert (ratio.rounds, ratio.sittings) == (2 * 12, 6)
+    assert (ratio.rounds, ratio.repetitions) == (2 * 12, 6)
 
 
 def never(feed: Feed) -> Callable[[], object]:
@@ -115,8 +113,8 @@ def never(feed: Feed) -> Callable[[], object]:
 )
 def test_a_percentile_needs_five_samples_beyond_it(count: int, percentiles: list[str]) -> None:
     samples = [float(number) for number in range(count, 0, -1)]
-    row = summarize(Contender("trace", "CPUExecutionProvider", never), {"batch": 3}, 2, samples)
-    assert (row.contender, row.provider, row.dims) == (
+    row = summarize(Runner("trace", "CPUExecutionProvider", never), {"batch": 3}, 2, samples)
+    assert (row.runner, row.provider, row.dims) == (
         "trace",
         "CPUExecutionProvider",
         {"batch": 3},
@@ -129,7 +127,7 @@ def test_a_percentile_needs_five_samples_beyond_it(count: int, percentiles: list
 
 def test_p90_is_the_ninth_decile() -> None:
     samples = [float(number) for number in range(1, 100)]
-    row = summarize(Contender("trace", "", never), {}, 1, samples)
+    row = summarize(Runner("trace", "", never), {}, 1, samples)
     assert row.p90_ms == 90
 
 
@@ -140,12 +138,12 @@ def test_every_sample_is_kept_beside_its_summary(work: Work) -> None:
     assert result.samples is not None
     assert result.samples.unchanged(work.folder)
     rows = parquet.read_table(work.path(result.samples.path)).to_pylist()
-    assert {row["sitting"] for row in rows} == set(range(6))
+    assert {row["repetition"] for row in rows} == set(range(6))
     loops = [row for row in rows if row["part"] == "loop"]
     assert len(rows) == len(loops) + len(result.latencies) * 12
     assert len(loops) == sum(latency.samples for latency in result.latencies)
     for latency in result.latencies:
-        mine = [row["milliseconds"] for row in loops if row["contender"] == latency.contender]
+        mine = [row["milliseconds"] for row in loops if row["runner"] == latency.runner]
         assert statistics.median(mine) == latency.p50_ms
         assert {row["dims"] for row in rows} == {"batch=3"}
 
@@ -153,7 +151,7 @@ def test_every_sample_is_kept_beside_its_summary(work: Work) -> None:
 def test_the_speedup_over_pytorch_has_an_interval(work: Work) -> None:
     result = measured(asked(), work, save(AFFINE, work))
     (found,) = result.speedups
-    assert (found.contender, found.over) == ("pytorch eager", "trace")
+    assert (found.runner, found.over) == ("pytorch eager", "trace")
     assert (found.where, found.rounds) == ("CPUExecutionProvider", 12)
     assert found.low <= found.ratio <= found.high
 

@@ -33,7 +33,7 @@ def a_gpu_that_says(bits: str, machine: Path) -> None:
 
 
 def reasons(before: Throttling) -> list[str]:
-    return [suspicion.reason for suspicion in throttled(before, Throttling.now())]
+    return [warning.reason for warning in throttled(before, Throttling.now())]
 
 
 def test_a_machine_that_tells_nothing_is_not_suspect(machine: Path) -> None:
@@ -56,9 +56,13 @@ def test_a_control_group_that_used_up_its_share_is_suspect(machine: Path) -> Non
     before = Throttling.now()
     assert reasons(before) == []
     stat.write_text("usage_usec 7\nnr_periods 19\nnr_throttled 11\n", encoding="ascii")
-    (told,) = throttled(before, Throttling.now())
-    assert (told.rule, told.contender, told.where) == ("clocks throttled", "all", "this machine")
-    assert told.reason == "the control group used up its share 7 times"
+    (message,) = throttled(before, Throttling.now())
+    assert (message.rule, message.runner, message.where) == (
+        "clocks throttled",
+        "all",
+        "this machine",
+    )
+    assert message.reason == "the control group used up its share 7 times"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +80,10 @@ def test_a_control_group_that_used_up_its_share_is_suspect(machine: Path) -> Non
     ],
     ids=["none", "idle", "a power cap", "too hot", "two at once", "not told"],
 )
-def test_a_gpu_says_itself_what_slows_it(machine: Path, bits: str, told: list[str]) -> None:
+def test_a_gpu_says_itself_what_slows_it(machine: Path, bits: str, message: list[str]) -> None:
     before = Throttling.now()
     a_gpu_that_says(bits, machine)
-    assert reasons(before) == told
+    assert reasons(before) == message
 
 
 def test_a_driver_that_does_not_answer_tells_nothing(machine: Path) -> None:

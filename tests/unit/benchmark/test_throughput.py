@@ -9,41 +9,41 @@ from typing import Any
 import pytest
 
 from onnxproof.benchmark.pytorch import baseline
-from onnxproof.benchmark.repetitions import Course
-from onnxproof.benchmark.runners import Contender
+from onnxproof.benchmark.repetitions import Workload
+from onnxproof.benchmark.runners import Runner
 from onnxproof.benchmark.throughput import measure, throughput
 from onnxproof.errors import SpecError
 from onnxproof.samples.generate import Feed
 from tests.helpers.specs import spec_of, work_in
 
 
-def course_of(**asked: Any) -> Course:
+def course_of(**asked: Any) -> Workload:
     section = {"dim": "batch", "seconds": 0.05, **asked}
-    return Course.of(spec_of(benchmark={"throughput": section}))
+    return Workload.of(spec_of(benchmark={"throughput": section}))
 
 
-def calling(call: Callable[[], object]) -> Contender:
+def calling(call: Callable[[], object]) -> Runner:
     def prepare(feed: Feed) -> Callable[[], object]:
         return call
 
-    return Contender("toy", "CPUExecutionProvider", prepare)
+    return Runner("toy", "CPUExecutionProvider", prepare)
 
 
 def test_sizes_come_first_with_one_caller_then_callers_at_the_first_point() -> None:
-    course = course_of(sizes=[1, 4], callers=[2])
-    found = list(throughput(course, lambda: [calling(lambda: None)]))
+    workload = course_of(sizes=[1, 4], callers=[2])
+    found = list(throughput(workload, lambda: [calling(lambda: None)]))
     loads = [(load.dims["batch"], load.callers) for load in found]
-    assert loads == [(1, 1), (4, 1), (course.points[0]["batch"], 2)]
+    assert loads == [(1, 1), (4, 1), (workload.points[0]["batch"], 2)]
     for load in found:
         assert load.calls > 0
         assert load.items_per_second == pytest.approx(load.calls_per_second * load.dims["batch"])
 
 
 def test_without_being_asked_nothing_is_opened() -> None:
-    def never() -> Sequence[Contender]:
+    def never() -> Sequence[Runner]:
         raise AssertionError("opened")
 
-    assert list(throughput(Course.of(spec_of()), never)) == []
+    assert list(throughput(Workload.of(spec_of()), never)) == []
 
 
 def test_callers_call_at_the_same_time() -> None:
@@ -62,8 +62,8 @@ def test_callers_call_at_the_same_time() -> None:
 
 
 def test_sleeping_callers_do_twice_the_calls_of_one() -> None:
-    contender, course = calling(lambda: time.sleep(0.002)), course_of(callers=[2])
-    one, two = (measure(contender, course, {"batch": 1}, callers, 0.2) for callers in (1, 2))
+    runner, workload = calling(lambda: time.sleep(0.002)), course_of(callers=[2])
+    one, two = (measure(runner, workload, {"batch": 1}, callers, 0.2) for callers in (1, 2))
     assert 1.4 < two.calls_per_second / one.calls_per_second < 2.6
 
 
@@ -80,8 +80,8 @@ def test_callers_of_pytorch_are_in_inference_mode_too(tmp_path: Path) -> None:
     with baseline(spec_of(), work_in(tmp_path)) as found:
         assert found is not None
         (eager,) = found.eager()
-        told = measure(eager, course_of(callers=[2]), {"batch": 2}, 2, 0.05)
-    assert (told.contender, told.where) == ("pytorch eager", "PyTorch")
+        text = measure(eager, course_of(callers=[2]), {"batch": 2}, 2, 0.05)
+    assert (text.runner, text.where) == ("pytorch eager", "PyTorch")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from onnxproof.commands.operators import list_operators
 from onnxproof.errors import ExportError
-from onnxproof.export.operators.log import MAX_PLACES, OperatorLog
+from onnxproof.export.operators.log import MAX_LOCATIONS, OperatorLog
 from onnxproof.export.operators.report_file import read_report
 from onnxproof.isolation.child import prepare_children
 from onnxproof.records import OperatorReport
@@ -91,12 +91,12 @@ def test_each_operator_has_its_onnx_nodes_lines_and_modules(
     by_name = {operator.name: operator for operator in report.operators}
     relu, linear = by_name["aten::relu"], by_name["aten::linear"]
     assert (relu.count, relu.onnx) == (2, {"Relu": 2})
-    places = [(place.module, place.line) for place in relu.places]
-    assert places == [("layers.0", "some_net.py:10"), ("layers.1", "some_net.py:10")]
+    locations = [(place.module, place.line) for place in relu.locations]
+    assert locations == [("layers.0", "some_net.py:10"), ("layers.1", "some_net.py:10")]
     assert (linear.count, linear.onnx) == (2, {"Gemm": 2})
     line = "torch/nn/modules/linear.py" if strategy == "script" else "some_net.py:10"
-    assert linear.places[0].module == "layers.0.linear"
-    assert linear.places[0].line.startswith(line)
+    assert linear.locations[0].module == "layers.0.linear"
+    assert linear.locations[0].line.startswith(line)
     assert any(name.startswith("aten::softmax") for name in by_name)
 
 
@@ -156,7 +156,7 @@ def test_a_report_holds_a_few_places_of_each_operator() -> None:
         log.became("aten::relu", "Relu")
     log.became(None, "Constant")
     (relu,) = log.report().operators
-    assert (relu.count, relu.onnx, len(relu.places)) == (9, {"Relu": 9}, MAX_PLACES)
+    assert (relu.count, relu.onnx, len(relu.locations)) == (9, {"Relu": 9}, MAX_LOCATIONS)
     assert log.report().others == {"Constant": 1}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from onnxproof.check.stage import VERDICTS, CheckRequest, check_in_child
 from onnxproof.export.hints import against_refusal
-from onnxproof.records import Attempt, Baked, Candidate, CheckResult, Verdict
+from onnxproof.records import Attempt, Candidate, CheckResult, Specialization, Verdict
 from onnxproof.spec import Strategy
 from tests.helpers.failing_models import line_of
 from tests.helpers.graphs import candidate_of, export, load
@@ -45,8 +45,8 @@ def test_a_graph_of_its_example_alone_is_refused_with_the_line_that_made_it_so(
 
 def test_a_size_that_is_narrowed_is_told_in_the_spec_s_words(tmp_path: Path) -> None:
     candidate, _ = checked(tmp_path, "Narrows", "dynamo")
-    assert candidate.baked == (
-        Baked(input="x", what="only where x.shape[0] > 2", where=line_of("Narrows")),
+    assert candidate.specializations == (
+        Specialization(input="x", what="only where x.shape[0] > 2", where=line_of("Narrows")),
     )
 
 
@@ -56,7 +56,7 @@ def test_a_graph_that_is_right_for_every_size_has_nothing_baked_in(
 ) -> None:
     candidate, result = checked(tmp_path, "Right", strategy)
     assert result.proven
-    assert candidate.baked == ()
+    assert candidate.specializations == ()
     assert against_refusal(candidate, result) == ("", "")
 
 
@@ -73,11 +73,11 @@ def test_each_verdict_that_fails_has_a_hint(name: str) -> None:
 
 
 def test_the_line_of_the_input_that_was_refused_comes_first() -> None:
-    baked = tuple(
-        Baked(input=name, what=what, where=f"m.py:{line}")
+    specializations = tuple(
+        Specialization(input=name, what=what, where=f"m.py:{line}")
         for line, (name, what) in enumerate([("y", "Eq(y, 3)"), ("x", "x > 2"), ("x", "Eq(x, 3)")])
     )
-    candidate = candidate_of("dynamo").model_copy(update={"baked": baked})
+    candidate = candidate_of("dynamo").model_copy(update={"specializations": specializations})
     reason = "input 'x' axis 0 is fixed at 3, declared dynamic (batch)"
     assert against_refusal(candidate, refused("contract", reason))[0] == "m.py:2"
     reason = "output 'z' axis 0 is fixed at 3, declared dynamic (batch)"

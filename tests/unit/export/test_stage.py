@@ -13,16 +13,16 @@ from onnxproof.errors import ExportError, SpecError
 from onnxproof.export.dynamo import dynamic_shapes
 from onnxproof.export.stage import export_onnx
 from onnxproof.isolation.child import prepare_children
-from onnxproof.localize.stage import LocaliseRequest, localise_in_child
+from onnxproof.localize.stage import LocalizeRequest, localize_in_child
 from onnxproof.pipeline.refusal import refuse
-from onnxproof.pipeline.search import climb
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
     Divergence,
-    Ladder,
     Loaded,
+    SearchResult,
     Simplifier,
     Work,
 )
@@ -73,11 +73,11 @@ class Here:
     def check(self, candidate: Candidate) -> CheckResult:
         return check_in_child(CheckRequest(self.spec, self.work, self.loaded, candidate))
 
-    def localise(
+    def localize(
         self, candidate: Candidate, check: CheckResult, plain: Candidate | None
     ) -> Divergence:
-        return localise_in_child(
-            LocaliseRequest(self.spec, self.work, self.loaded, candidate, check, plain)
+        return localize_in_child(
+            LocalizeRequest(self.spec, self.work, self.loaded, candidate, check, plain)
         )
 
     def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
@@ -93,13 +93,13 @@ def work(tmp_path: Path) -> Work:
     return work.model_copy(update={"metadata": {"onnxproof.flow_version": "0.1.0+gtest"}})
 
 
-def climbed(work: Work, factory: str, **sections: Any) -> Ladder:
+def searched(work: Work, factory: str, **sections: Any) -> SearchResult:
     spec = spec_of(factory, benchmark={"samples": 2}, **sections)
-    return climb(spec, Here(spec, work))
+    return search_candidates(spec, Here(spec, work))
 
 
-def reasons(ladder: Ladder) -> dict[str, str]:
-    return {attempt.label: attempt.reason for attempt in ladder.attempts}
+def reasons(search: SearchResult) -> dict[str, str]:
+    return {attempt.label: attempt.reason for attempt in search.attempts}
 
 
 def shape_of(value: onnx.ValueInfoProto) -> list[str | int]:
@@ -110,21 +110,21 @@ def shape_of(value: onnx.ValueInfoProto) -> list[str | int]:
 def test_what_dynamo_gives_is_proven_from_end_to_end(
     work: Work, factory: str, sections: dict[str, Any]
 ) -> None:
-    ladder = climbed(work, factory, export={"strategies": ["dynamo"]}, **sections)
-    assert [attempt.label for attempt in ladder.attempts if attempt.check and attempt.check.proven][
+    search = searched(work, factory, export={"strategies": ["dynamo"]}, **sections)
+    assert [attempt.label for attempt in search.attempts if attempt.check and attempt.check.proven][
         :2
     ] == [
         "dynamo",
         "dynamo+onnxsim",
     ]
-    assert ladder.chosen is not None
-    assert ladder.chosen.model.unchanged(work.folder)
-    assert ladder.check is not None
-    assert ladder.check.proven
-    assert ladder.benchmark is not None
-    timed = [latency.contender for latency in ladder.benchmark.latencies]
+    assert search.chosen is not None
+    assert search.chosen.model.unchanged(work.folder)
+    assert search.check is not None
+    assert search.check.proven
+    assert search.benchmark is not None
+    timed = [latency.runner for latency in search.benchmark.latencies]
     assert timed[:2] == ["pytorch eager", "dynamo"]
-    assert ladder.chosen.label in timed
+    assert search.chosen.label in timed
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
@@ -176,9 +176,9 @@ def test_a_static_graph_is_fixed_at_the_example_and_proven_there(
 
 
 def test_tracing_bakes_a_count_in_and_the_check_names_the_input(work: Work) -> None:
-    ladder = climbed(work, "repeat", export={"strategies": ["trace"]}, **REPEAT)
-    assert ladder.chosen is None
-    assert reasons(ladder)["trace"] == (
+    search = searched(work, "repeat", export={"strategies": ["trace"]}, **REPEAT)
+    assert search.chosen is None
+    assert reasons(search)["trace"] == (
         "contract: input 'steps' is not in the graph; its example value was baked in, "
         "so any other value gives wrong numbers"
     )
@@ -219,14 +219,14 @@ def test_a_python_number_that_dynamo_bakes_in_is_missed_by_its_own_name(work: Wo
 def test_a_module_that_no_strategy_takes_is_an_export_error_in_the_users_own_words(
     work: Work,
 ) -> None:
-    ladder = climbed(work, "breaks")
+    search = searched(work, "breaks")
     words = "NotImplementedError: this module does not want to leave PyTorch"
-    found = reasons(ladder)
+    found = reasons(search)
     assert list(found) == ["dynamo", "trace", "script"]
     assert (found["dynamo"], found["trace"]) == (f"dynamo: {words}", f"trace: {words}")
     assert found["script"].startswith("script: ")  # the compiler never runs the user's raise
     with pytest.raises(ExportError, match=r"no strategy gave an ONNX graph. dynamo: .* trace: "):
-        refuse(ladder)
+        refuse(search)
 
 
 def test_an_opset_that_the_runtime_does_not_load_is_bad_input(work: Work) -> None:

@@ -101,7 +101,7 @@ def test_a_wrong_translation_is_refused_by_the_check(strategy: Strategy, tmp_pat
     assert "parity: output" in check_in_child(CheckRequest(spec, work, loaded, candidate)).reason
 
 
-def test_a_wrong_translation_is_localised_by_the_whole_chain(
+def test_a_wrong_translation_is_localized_by_the_whole_chain(
     tmp_path: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = f"{ONNX_FUNCTION}def translate(x: FLOAT[...]) -> FLOAT[...]:\n    return op.Add(x, x)\n"
@@ -109,14 +109,16 @@ def test_a_wrong_translation_is_localised_by_the_whole_chain(
     spec = write_twist(tmp_path, wrong, strategies=["dynamo", "trace"])
     with pytest.raises(ProofRefused) as refusal:
         export_model(spec)
-    module = spec.source.place.partition(":")[0]
+    module = spec.source.target.partition(":")[0]
     (line,) = [
         number
         for number, text in enumerate((tmp_path / f"{module}.py").read_text().splitlines(), 1)
         if text.strip() == "return twist(x)"
     ]
-    told = re.findall(r"; first wrong at node \S+ \((\w+)\), (\S+) \(alone in ", str(refusal.value))
-    assert told == [("translate", f"{module}.py:{line}")] * 2
+    message = re.findall(
+        r"; first wrong at node \S+ \((\w+)\), (\S+) \(alone in ", str(refusal.value)
+    )
+    assert message == [("translate", f"{module}.py:{line}")] * 2
 
 
 def test_plain_functions_translate_for_one_exporter_each(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A remedy is one more try, says the same, and leaves the module as it was."""
+"""A workaround is one more try, says the same, and leaves the module as it was."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 from onnxproof.check.stage import CheckRequest, check_in_child
 from onnxproof.errors import ExportError
 from onnxproof.export import workarounds
-from onnxproof.export.workarounds import REMEDIES, try_remedies
+from onnxproof.export.workarounds import WORKAROUNDS, try_workarounds
 from onnxproof.spec import Spec, parse_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import work_in
@@ -47,12 +47,12 @@ def spec_of(model: str, settings: dict[str, Any]) -> Spec:
 
 
 class Odd(nn.Module):
-    """What a remedy of these tests fits."""
+    """What a workaround of these tests fits."""
 
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A remedy that notes when it begins and ends stands in place of the real ones."""
+    """A workaround that notes when it begins and ends stands in place of the real ones."""
     seen: list[str] = []
 
     class Noted:
@@ -65,37 +65,37 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def __exit__(self, *_: object) -> None:
             seen.append("ends")
 
-    remedy = workarounds.Remedy("noted", lambda module: isinstance(module, Odd), Noted)
-    monkeypatch.setattr(workarounds, "REMEDIES", (remedy,))
+    workaround = workarounds.Workaround("noted", lambda module: isinstance(module, Odd), Noted)
+    monkeypatch.setattr(workarounds, "WORKAROUNDS", (workaround,))
     return seen
 
 
 SPEC = spec_of("T5EncoderModel", T5)
 
 
-def test_a_sound_graph_takes_no_remedy(tried: list[str]) -> None:
-    assert try_remedies(lambda: "graph", lambda _: True, Odd(), SPEC) == ("graph", ())
+def test_a_sound_graph_takes_no_workaround(tried: list[str]) -> None:
+    assert try_workarounds(lambda: "graph", lambda _: True, Odd(), SPEC) == ("graph", ())
     assert tried == []
 
 
-def test_a_module_that_no_remedy_fits_is_not_exported_twice(tried: list[str]) -> None:
+def test_a_module_that_no_workaround_fits_is_not_exported_twice(tried: list[str]) -> None:
     graphs = iter(("first",))
-    given = try_remedies(lambda: next(graphs), lambda _: False, nn.Module(), SPEC)
+    given = try_workarounds(lambda: next(graphs), lambda _: False, nn.Module(), SPEC)
     assert given == ("first", ())
 
 
-def test_a_graph_that_breaks_the_contract_is_made_again_with_the_remedy_named(
+def test_a_graph_that_breaks_the_contract_is_made_again_with_the_workaround_named(
     tried: list[str],
 ) -> None:
     graphs = iter(("fixed", "dynamic"))
-    given = try_remedies(lambda: next(graphs), lambda graph: graph == "dynamic", Odd(), SPEC)
+    given = try_workarounds(lambda: next(graphs), lambda graph: graph == "dynamic", Odd(), SPEC)
     assert given == ("dynamic", ("noted",))
     assert tried == ["begins", "ends"]
 
 
 def test_a_second_try_that_is_no_better_does_not_count(tried: list[str]) -> None:
     graphs = iter(("fixed", "fixed again"))
-    assert try_remedies(lambda: next(graphs), lambda _: False, Odd(), SPEC) == ("fixed", ())
+    assert try_workarounds(lambda: next(graphs), lambda _: False, Odd(), SPEC) == ("fixed", ())
 
 
 def test_the_reason_of_the_first_try_is_the_one_that_is_told(tried: list[str]) -> None:
@@ -105,7 +105,7 @@ def test_the_reason_of_the_first_try_is_the_one_that_is_told(tried: list[str]) -
         raise next(errors)
 
     with pytest.raises(ExportError, match="first"):
-        try_remedies(make, lambda _: True, Odd(), SPEC)
+        try_workarounds(make, lambda _: True, Odd(), SPEC)
     assert tried == ["begins", "ends"]
 
 
@@ -130,7 +130,7 @@ def test_the_recurrence_by_doubling_is_the_recurrence(length: int) -> None:
     ],
     ids=["a loop over the sequence", "experts by histc", "views of attention"],
 )
-def test_what_fails_as_it_is_written_is_proven_with_its_remedy(
+def test_what_fails_as_it_is_written_is_proven_with_its_workaround(
     model: str, settings: dict[str, Any], strategy: Any, name: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -139,10 +139,10 @@ def test_what_fails_as_it_is_written_is_proven_with_its_remedy(
     work = work_in(tmp_path)
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
-    assert name in candidate.remedies
+    assert name in candidate.workarounds
     assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
 
-    monkeypatch.setattr(workarounds, "REMEDIES", ())
+    monkeypatch.setattr(workarounds, "WORKAROUNDS", ())
     try:
         bare = export(spec, work, loaded, strategy)
     except ExportError:
@@ -150,12 +150,12 @@ def test_what_fails_as_it_is_written_is_proven_with_its_remedy(
     assert not check_in_child(CheckRequest(spec, work, loaded, bare)).proven
 
 
-def test_a_module_is_as_before_after_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_is_as_before_after_a_workaround(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = types.ModuleType("fake_ssm")
     fake.mamba_selective_scan = before = object()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fake_ssm", fake)
     layer = type("Layer", (nn.Module,), {"__module__": "fake_ssm"})()
-    scan = next(remedy for remedy in REMEDIES if remedy.name == "parallel scan")
+    scan = next(workaround for workaround in WORKAROUNDS if workaround.name == "parallel scan")
     assert scan.fits(layer)
     with scan.applied(layer, SPEC):
         assert fake.mamba_selective_scan is not before

@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.gates.promotion import Measured, judge, undecided
+from onnxproof.gates.promotion import Measured, gate_verdicts, undecided
 from onnxproof.records import (
     GateVerdict,
     Metric,
     Placement,
     Proof,
     ProviderCheck,
+    QualityWarning,
     Ratio,
     Startup,
-    Suspicion,
     Verdict,
 )
 from onnxproof.spec import Gates
@@ -25,15 +25,13 @@ NO_LATENCY: dict[str, Any] = {"max_latency_regression": None}
 
 
 def ratio(low: float, middle: float, high: float) -> Ratio:
-    return Ratio(
-        contender="version 2", over="version 1", ratio=middle, low=low, high=high, rounds=100
-    )
+    return Ratio(runner="version 2", over="version 1", ratio=middle, low=low, high=high, rounds=100)
 
 
 def verdict(
     proof: Proof, name: str, measured: Measured = NOTHING, champion: Any = None, **gates: Any
 ) -> GateVerdict:
-    found = judge(Gates(**gates), proof, champion, measured)
+    found = gate_verdicts(Gates(**gates), proof, champion, measured)
     return next(gate for gate in found if gate.name == name)
 
 
@@ -100,7 +98,7 @@ def test_a_percentile_is_decided_only_where_there_are_samples_enough(
 
 @pytest.mark.parametrize(("most", "outcome"), [(1000, "failed"), (3000, "passed")])
 def test_memory_is_held_to_its_gate(proof: Proof, most: int, outcome: str) -> None:
-    startup = Startup(contender=proof.chosen.label, where=CPU, first_run_ms=1, peak_bytes=2000)
+    startup = Startup(runner=proof.chosen.label, where=CPU, first_run_ms=1, peak_bytes=2000)
     timed = proof.benchmark.model_copy(update={"startups": (startup,)})
     measured = proof.model_copy(update={"benchmark": timed})
     found = verdict(measured, "max_memory_bytes", max_memory_bytes=most)
@@ -145,14 +143,16 @@ def test_nodes_that_a_provider_leaves_to_the_cpu_are_held_to_their_gate(proof: P
 
 
 def test_gates_that_the_spec_does_not_set_are_not_asked(proof: Proof) -> None:
-    assert {gate.name for gate in judge(Gates(**NO_LATENCY), proof, None, Measured())} <= {
+    assert {gate.name for gate in gate_verdicts(Gates(**NO_LATENCY), proof, None, Measured())} <= {
         "max_size_growth", "max_metric_drop",
     }  # fmt: skip
 
 
 def test_a_suspect_measurement_decides_nothing(proof: Proof) -> None:
-    suspect = Suspicion(rule="two speeds", contender="version 2", where="X at batch=1", reason="so")
-    measured = Measured(ratios=(ratio(0.8, 0.9, 0.95),), suspicions=(suspect, suspect))
+    suspect = QualityWarning(
+        rule="two speeds", runner="version 2", where="X at batch=1", reason="so"
+    )
+    measured = Measured(ratios=(ratio(0.8, 0.9, 0.95),), quality_warnings=(suspect, suspect))
     found = verdict(proof, "measurement", measured, proof)
     assert (found.outcome, found.reason) == (
         "inconclusive", "two speeds, version 2 on X at batch=1: so, and 1 more",

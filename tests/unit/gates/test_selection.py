@@ -15,10 +15,10 @@ def kept(**nodes: int) -> list[Candidate]:
     ]
 
 
-def over_trace(contender: str, low: float, high: float) -> Ratio:
+def over_trace(runner: str, low: float, high: float) -> Ratio:
     middle = (low + high) / 2
     return Ratio(
-        contender=contender, over="trace", ratio=middle, low=low, high=high, rounds=30, sittings=10
+        runner=runner, over="trace", ratio=middle, low=low, high=high, rounds=30, repetitions=10
     )
 
 
@@ -51,7 +51,7 @@ def test_a_tie_keeps_the_fastest_where_it_has_the_fewest_nodes() -> None:
 def test_the_one_of_a_tie_says_with_which_ratio_it_ties() -> None:
     _, reasons = choose(kept(dynamo=8, trace=12), [over_trace("dynamo", 0.98, 1.04)])
     assert reasons["dynamo"] == (
-        "proven; 1.010 times the latency of trace (99 % interval 0.980 to 1.040, 10 sittings); "
+        "proven; 1.010 times the latency of trace (99 % interval 0.980 to 1.040, 10 repetitions); "
         "of 2 not told apart it has the fewest nodes"
     )
 

@@ -79,7 +79,7 @@ def test_stack_traces_go_and_other_metadata_of_nodes_stays() -> None:
     for node in (outer, inner):
         node.metadata_props.add(key="pkg.torch.onnx.stack_trace", value="File net.py, line 3")
         node.metadata_props.add(key="namespace", value="layer")
-    finalize.forget_places(model)
+    finalize.strip_source_notes(model)
     for node in (outer, inner):
         assert [prop.key for prop in node.metadata_props] == ["namespace"]
 

@@ -100,7 +100,7 @@ def test_an_opset_that_a_strategy_builds_is_taken(strategy: Strategy, opset: int
 
 
 @pytest.mark.parametrize(
-    ("strategy", "opset", "remedy"),
+    ("strategy", "opset", "workaround"),
     [
         ("dynamo", 17, "dynamo builds opset 18 and later, export.opset is 17; raise it, or take"),
         ("trace", 21, "trace builds opsets up to 20, export.opset is 21; lower it, or take"),
@@ -108,8 +108,8 @@ def test_an_opset_that_a_strategy_builds_is_taken(strategy: Strategy, opset: int
     ],
 )
 def test_an_opset_that_a_strategy_does_not_build_leaves_it_to_the_others(
-    strategy: Strategy, opset: int, remedy: str
+    strategy: Strategy, opset: int, workaround: str
 ) -> None:
     with pytest.raises(ExportError) as caught:
         choose_opset(Export(opset=opset), strategy)
-    assert remedy in str(caught.value)
+    assert workaround in str(caught.value)

@@ -90,8 +90,8 @@ def test_steps_of_a_child_reach_the_listener_of_the_parent(run: Callable[..., An
     seen: list[Step] = []
     with listen(seen.append):
         run(child_stages.tell_steps, 3)
-    told = [step for step in seen if step.stage == "count"]
-    assert told == [Step("count", "counting", done, 3) for done in range(3)]
+    message = [step for step in seen if step.stage == "count"]
+    assert message == [Step("count", "counting", done, 3) for done in range(3)]
 
 
 def test_an_exception_is_an_error_with_its_type_and_text(run: Callable[..., Any]) -> None:

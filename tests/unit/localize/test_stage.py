@@ -9,10 +9,10 @@ import pytest
 
 from onnxproof.errors import ExportError
 from onnxproof.export.stage import export_onnx
-from onnxproof.graph.source_map import modules_of, modules_told_by, read_places, scope_of
+from onnxproof.graph.source_map import modules_named_in, modules_of, read_source_map, scope_of
 from onnxproof.localize import eager_values, reproducer
 from onnxproof.localize import program_values as of_program
-from onnxproof.localize.stage import LocaliseRequest, localise, localise_in_child
+from onnxproof.localize.stage import LocalizeRequest, localize, localize_in_child
 from onnxproof.records import Candidate, Divergence
 from onnxproof.spec import Strategy
 from tests.helpers.damages import (
@@ -44,7 +44,7 @@ class Walked(NamedTuple):
     """A damaged graph, and what was found."""
 
     damage: Damage
-    request: LocaliseRequest
+    request: LocalizeRequest
     found: Divergence
 
 
@@ -71,7 +71,7 @@ def walked(
 ) -> Walked:
     strategy, damage = request.param
     asked = damaged(exported, strategy, damage, tmp_path_factory.mktemp("damaged"))
-    return Walked(damage, asked, localise_in_child(asked))
+    return Walked(damage, asked, localize_in_child(asked))
 
 
 def test_the_damaged_node_is_named_with_its_module_and_its_line(walked: Walked) -> None:
@@ -98,7 +98,7 @@ def test_the_minimal_model_is_wrong_alone_on_right_inputs(walked: Walked) -> Non
 
 
 def test_in_a_scripted_graph_the_damaged_node_is_named(exported: Exported, tmp_path: Path) -> None:
-    found = localise_in_child(damaged(exported, "script", swapped_operands, tmp_path))
+    found = localize_in_child(damaged(exported, "script", swapped_operands, tmp_path))
     assert (found.operator, found.module, found.line) == ("Sub", "layers.1", line_of("sub"))
 
 
@@ -112,7 +112,7 @@ def test_a_branch_that_leads_to_the_fault_only_is_not_blamed_for_it(tmp_path: Pa
     exported = Exported(spec, work, loaded, {"trace": export(spec, work, loaded, "trace")})
     (tmp_path / "damaged").mkdir()
     request = damaged(exported, "trace", added, tmp_path / "damaged")
-    found = localise_in_child(request)
+    found = localize_in_child(request)
     assert (found.operator, found.line) == ("Add", line_of("times"))
 
 
@@ -123,7 +123,7 @@ def test_where_the_program_cannot_be_run_values_are_compared_without_names(
         raise ExportError("no")
 
     monkeypatch.setattr(of_program, "exported_program", no_program)
-    found = localise_in_child(damaged(exported, "dynamo", other_gelu, tmp_path))
+    found = localize_in_child(damaged(exported, "dynamo", other_gelu, tmp_path))
     assert (found.operator, found.line) == ("Gelu", line_of("gelu"))
 
 
@@ -136,7 +136,7 @@ def test_a_large_model_is_walked_in_chunks(
     monkeypatch.setattr(walk, "FIRST_CHUNK", 2)
     monkeypatch.setattr(walk, "CHUNK_BYTES", 1)
     monkeypatch.setattr(of_program, "KEPT_BYTES", 100)
-    found = localise_in_child(damaged(exported, strategy, swapped_operands, tmp_path))
+    found = localize_in_child(damaged(exported, strategy, swapped_operands, tmp_path))
     assert (found.operator, found.module) == ("Sub", "layers.1")
 
 
@@ -144,7 +144,7 @@ def test_a_minimal_model_that_is_too_large_is_not_saved_and_the_record_says_so(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reproducer, "MAX_BYTES", 100)
-    found = localise_in_child(damaged(exported, "dynamo", other_gelu, tmp_path))
+    found = localize_in_child(damaged(exported, "dynamo", other_gelu, tmp_path))
     assert (found.operator, found.reproducer, found.reproduces) == ("Gelu", None, None)
     assert "so none was saved" in found.reason
 
@@ -154,7 +154,7 @@ def test_values_that_take_too_much_memory_are_a_reason(
 ) -> None:
     monkeypatch.setattr(eager_values, "MAX_BYTES", 100)
     with pytest.raises(MemoryError, match="take more than"):
-        localise_in_child(damaged(exported, "trace", other_gelu, tmp_path))
+        localize_in_child(damaged(exported, "trace", other_gelu, tmp_path))
 
 
 def test_no_line_of_this_machine_is_in_the_graph_that_travels(exported: Exported) -> None:
@@ -162,7 +162,7 @@ def test_no_line_of_this_machine_is_in_the_graph_that_travels(exported: Exported
         text = Path(exported.work.path(candidate.model.path)).read_bytes()
         assert b"tests/helpers/model_to_damage.py" not in text
         assert b"site-packages" not in text
-        places = read_places(exported.work, candidate.label)
+        places = read_source_map(exported.work, candidate.label)
         assert line_of("sub") in {place.line for place in places.values()}
 
 
@@ -185,8 +185,8 @@ def test_a_scope_is_the_path_of_its_module(name: str, module: str) -> None:
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        ({"seconds": 0.01}, "could not be localised: 0.01 s were not enough"),
-        ({"memory_gb": 0.01}, "could not be localised: localise used"),
+        ({"seconds": 0.01}, "could not be localized: 0.01 s were not enough"),
+        ({"memory_gb": 0.01}, "could not be localized: localize used"),
     ],
     ids=["slow", "large"],
 )
@@ -195,14 +195,14 @@ def test_a_walk_that_breaks_is_a_reason_and_no_error(
 ) -> None:
     request = damaged(exported, "dynamo", other_gelu, tmp_path)
     spec = request.spec.model_copy(update={"limits": request.spec.limits.model_copy(update=limits)})
-    found = localise(spec, *request[1:])
+    found = localize(spec, *request[1:])
     assert found.tensor == ""
     assert found.reason.startswith(reason)
 
 
 def test_the_stage_runs_in_a_child(exported: Exported, tmp_path: Path) -> None:
     request = damaged(exported, "dynamo", other_gelu, tmp_path)
-    found = localise(*request)
+    found = localize(*request)
     assert (
         found.sentence == f"first wrong at node node_gelu_1 (Gelu) in layers.1, {line_of('gelu')}"
     )
@@ -212,8 +212,10 @@ def test_the_stage_runs_in_a_child(exported: Exported, tmp_path: Path) -> None:
 def test_an_exported_file_tells_its_modules_by_itself(exported: Exported, strategy: str) -> None:
     candidate = exported.candidates[strategy]
     path = Path(exported.work.path(candidate.model.path))
-    told, noted = modules_told_by(path), modules_of(exported.work, candidate.label)
-    within = {name: module.removeprefix("model.") for name, module in told.items()}  # a wrapper's
+    message, noted = modules_named_in(path), modules_of(exported.work, candidate.label)
+    within = {
+        name: module.removeprefix("model.") for name, module in message.items()
+    }  # a wrapper's
     known = {name: module for name, module in noted.items() if module}
     assert known
     assert {name: within[name] for name in known} == known

@@ -148,7 +148,7 @@ def test_what_stands_before_the_first_colon_is_a_kind_of_source_or_a_module(
     catalog: Path, model: str, kind: str, place: str, name: str
 ) -> None:
     spec, roots = resolve_spec(model, ["inputs.x=float32[batch, 4]"], catalog)
-    assert (spec.source.kind, spec.source.place, spec.name) == (kind, place, name)
+    assert (spec.source.kind, spec.source.target, spec.name) == (kind, place, name)
     assert (roots, spec.dims["batch"].max) == ((str(Path.cwd()),), 16)
     assert refusal(model, catalog) == (
         f"{model} needs its inputs: add --input 'NAME=DTYPE[SHAPE]', "

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from onnxproof.benchmark.head_to_head import Duel
+from onnxproof.benchmark.head_to_head import HeadToHead
 from onnxproof.errors import BenchmarkError, RegisterError, SpecError
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.workspace import scratch_work
 from onnxproof.promotion import measure_version as measuring
+from onnxproof.promotion.comparison import FetchedVersion, VersionPair, verdicts_of
 from onnxproof.promotion.measure_version import (
     CheckRequest,
     check_in_child,
@@ -20,12 +21,11 @@ from onnxproof.promotion.measure_version import (
     measure_version,
     not_measured,
 )
-from onnxproof.promotion.trial import Entrant, Match, verdicts_of
 from onnxproof.records import (
+    Comparison,
     MeasuredElsewhere,
     Placement,
     Proof,
-    Trial,
     Verdict,
     VersionMeasurement,
 )
@@ -56,7 +56,7 @@ def test_a_version_is_held_to_its_proof_and_timed_without_its_source(
 ) -> None:
     (check,) = measured.checks
     assert check.verdict.outcome == "passed"
-    assert {latency.contender for latency in measured.benchmark.latencies} == {"version 1"}
+    assert {latency.runner for latency in measured.benchmark.latencies} == {"version 1"}
     assert measured.benchmark.startups[0].peak_bytes
     assert measured.benchmark.profiles
     outcomes = {gate.name: gate.outcome for gate in measured.gates}
@@ -87,18 +87,18 @@ def test_wrong_answers_and_nodes_left_to_the_cpu_are_gates_that_fail(
     found = {"provider": "X", "verdict": verdict, "placement": placement}
     check = measured.checks[0].model_copy(update=found)
     spec = proof.spec.model_copy(update={"gates": Gates(max_cpu_placement=0.2)})
-    match = Match(Entrant("1", folder, proof), None, None, "", broken=False)
-    duel = Duel(measured.benchmark, {}, 6)
-    gates = {gate.name: gate for gate in gates_of(spec, match, duel, (check,))}
+    pair = VersionPair(FetchedVersion("1", folder, proof), None, None, "", broken=False)
+    head_to_head = HeadToHead(measured.benchmark, {}, 6)
+    gates = {gate.name: gate for gate in gates_of(spec, pair, head_to_head, (check,))}
     assert gates["parity on X"].outcome == gates["max_cpu_placement"].outcome == "failed"
     assert gates["parity on X"].reason == "output 'y' differs by 3"
-    told = MeasuredElsewhere(
+    message = MeasuredElsewhere(
         deployment="measure-version/x",
         outcome="failed",
         measurement=measured.model_copy(update={"gates": tuple(gates.values())}),
     )
-    trial = Trial(challenger="1", gates=tuple(verdicts_of([told])))
-    assert trial.against[0].name == "parity on X on measure-version/x"
+    comparison = Comparison(challenger="1", gates=tuple(verdicts_of([message])))
+    assert comparison.against[0].name == "parity on X on measure-version/x"
 
 
 def test_samples_that_are_not_those_of_the_proof_are_refused(

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from onnxproof.errors import LoadError, ReferenceRefused
-from onnxproof.reference.determinism import refuse_chance
+from onnxproof.reference.determinism import refuse_nondeterminism
 from tests.helpers.models import DropoutOn, Linear, Tokens
 from tests.helpers.specs import source_of
 
@@ -76,7 +76,7 @@ class Words(nn.Module):
 
 def refusal(module: nn.Module) -> str:
     with pytest.raises(ReferenceRefused) as caught:
-        refuse_chance(source_of(module))
+        refuse_nondeterminism(source_of(module))
     return str(caught.value)
 
 
@@ -93,12 +93,14 @@ def refusal(module: nn.Module) -> str:
     ids=["linear", "dropout", "odd values inside", "in place", "scripted", "scripted inside"],
 )
 def test_a_model_that_answers_alike_is_taken(module: nn.Module) -> None:
-    refuse_chance(source_of(module))
+    refuse_nondeterminism(source_of(module))
 
 
 def test_a_model_that_takes_several_inputs_is_asked_with_all_of_them() -> None:
     inputs = {"input_ids": "int64[b, s] in 0..49", "attention_mask": "int64[b, s] mask"}
-    refuse_chance(source_of(Tokens(), inputs=inputs, dims={"b": {"max": 8}, "s": {"max": 8}}))
+    refuse_nondeterminism(
+        source_of(Tokens(), inputs=inputs, dims={"b": {"max": 8}, "s": {"max": 8}})
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,12 +135,12 @@ def test_chance_inside_a_scripted_module_is_refused_too() -> None:
 
 def test_a_model_that_raises_is_told_with_the_sizes() -> None:
     with pytest.raises(LoadError, match="forward raised at batch=3, which the spec declares"):
-        refuse_chance(source_of(nn.Linear(5, 1)))
+        refuse_nondeterminism(source_of(nn.Linear(5, 1)))
 
 
 def test_no_hook_is_left_behind() -> None:
     module = Around(nn.ReLU())
-    refuse_chance(source_of(module))
+    refuse_nondeterminism(source_of(module))
     assert not any(
         submodule._forward_hooks or submodule._forward_pre_hooks for submodule in module.modules()
     )

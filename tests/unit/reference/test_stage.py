@@ -56,12 +56,12 @@ def test_a_load_tells_what_it_is_doing(tmp_path: Path) -> None:
     steps: list[Step] = []
     with listen(steps.append):
         found = load(tmp_path)
-    told = [step for step in steps if step.text.startswith("PyTorch at")]
+    answer = [step for step in steps if step.text.startswith("PyTorch at")]
     total = len(found.reference.points)
-    assert [(step.stage, step.done, step.total) for step in told] == [
+    assert [(step.stage, step.done, step.total) for step in answer] == [
         ("load", done, total) for done in range(total)
     ]
-    assert told[0].text == "PyTorch at batch=1"
+    assert answer[0].text == "PyTorch at batch=1"
 
 
 def test_pytorchs_score_on_the_dataset_is_kept(tmp_path: Path) -> None:

@@ -90,8 +90,10 @@ def test_another_seed_gives_another_digest(tmp_path: Path) -> None:
 
 def test_inputs_and_outputs_are_told_in_terms_of_dims(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Tokens(), **TOKENS)
-    told = [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)]
-    assert told == [
+    message = [
+        (tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)
+    ]
+    assert message == [
         ("input_ids", "int64", ("batch", "2*seq")),
         ("attention_mask", "int64", ("batch", "2*seq")),
         ("hidden", "float32", ("batch", "2*seq", 8)),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onnxproof.artifact import Artifact
-from onnxproof.records import Attempt, Divergence, Ladder
+from onnxproof.records import Attempt, Divergence, SearchResult
 from onnxproof.report.divergence import divergence_lines
 from onnxproof.report.proof import render_refusal
 from tests.helpers.graphs import DIGEST, affine_reference
@@ -59,8 +59,8 @@ OFF = "`linear_2` differs from PyTorch by 1.79 (budget 2.8e-05) at [2, 0] in tes
             ),
         ),
         (
-            {"tensor": "", "reason": "could not be localised: 120 s were not enough"},
-            "could not be localised: 120 s were not enough.",
+            {"tensor": "", "reason": "could not be localized: 120 s were not enough"},
+            "could not be localized: 120 s were not enough.",
         ),
     ],
     ids=["found", "nothing saved", "not alone", "not found"],
@@ -77,8 +77,8 @@ def test_a_report_says_what_is_known_of_the_place_and_no_more(
 def test_a_refusal_has_a_section_on_where_it_goes_wrong(tmp_path: Path) -> None:
     attempt = Attempt(label="trace", outcome="failed", reason="off", divergence=FOUND)
     loaded = affine_reference(work_in(tmp_path))
-    page = render_refusal("toy", loaded, Ladder(attempts=(attempt,)))
+    page = render_refusal("toy", loaded, SearchResult(attempts=(attempt,)))
     assert "\n\n## Where it goes wrong\n\n- trace: first wrong at node node_linear_2 (Add)" in page
     without = attempt.model_copy(update={"divergence": None})
-    page = render_refusal("toy", loaded, Ladder(attempts=(without,)))
+    page = render_refusal("toy", loaded, SearchResult(attempts=(without,)))
     assert "Where it goes wrong" not in page

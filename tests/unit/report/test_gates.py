@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnxproof.pipeline import outcome
-from onnxproof.records import GateVerdict, Proof, Trial
+from onnxproof.records import Comparison, GateVerdict, Proof
 from onnxproof.report import proof
 from tests.helpers.graphs import REGISTRATION
 
@@ -24,16 +24,18 @@ def test_every_gate_is_told_with_its_number_and_its_reason() -> None:
 
 
 def test_a_summary_tells_gates_that_were_decided(toy_proof: tuple[Proof, Path]) -> None:
-    trial = Trial(challenger="3", gates=(SLOW.model_copy(update={"outcome": "passed"}), ABSENT))
-    ended = outcome.tried(outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1]), trial)
+    comparison = Comparison(
+        challenger="3", gates=(SLOW.model_copy(update={"outcome": "passed"}), ABSENT)
+    )
+    ended = outcome.tried(outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1]), comparison)
     assert (ended.status, ended.exit_code) == ("proven", 0)
-    told = [text for label, text in proof.summarize(ended) if label == "gate"]
-    assert told == ["max_latency_regression passed: too slow"]
+    message = [text for label, text in proof.summarize(ended) if label == "gate"]
+    assert message == ["max_latency_regression passed: too slow"]
 
 
 def test_a_version_that_a_gate_refuses_is_told_as_refused(toy_proof: tuple[Proof, Path]) -> None:
     ended = outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1])
-    refused = outcome.tried(ended, Trial(challenger="3", gates=(SLOW,)))
+    refused = outcome.tried(ended, Comparison(challenger="3", gates=(SLOW,)))
     assert (refused.status, refused.exit_code, refused.stage) == ("refused", 4, "promote")
     assert refused.model_uri == ended.model_uri
     assert refused.reason == (
@@ -42,7 +44,7 @@ def test_a_version_that_a_gate_refuses_is_told_as_refused(toy_proof: tuple[Proof
     )
     undecided = SLOW.model_copy(update={"outcome": "inconclusive"})
     for choice, code in (("refuse", 4), ("pass", 0)):
-        trial = Trial.model_validate(
+        comparison = Comparison.model_validate(
             {"challenger": "3", "gates": [undecided.model_dump()], "inconclusive": choice}
         )
-        assert outcome.tried(ended, trial).exit_code == code
+        assert outcome.tried(ended, comparison).exit_code == code

@@ -27,7 +27,7 @@ CPU = "CPUExecutionProvider"
 
 def ratio(low: float, middle: float, high: float) -> Ratio:
     return Ratio(
-        contender="new", over="old", ratio=middle, low=low, high=high, rounds=9, sittings=20
+        runner="new", over="old", ratio=middle, low=low, high=high, rounds=9, repetitions=20
     )
 
 
@@ -51,7 +51,7 @@ def test_a_comparison_is_told_with_its_interval_and_what_it_means(
     assert heading == "Latency"
     assert text.startswith(
         f"- new takes {ends[1]:.3f} times as long as old (99 % interval {ends[0]:.3f} to "
-        f"{ends[2]:.3f}, 20 sittings): {called}\n\n| shape |"
+        f"{ends[2]:.3f}, 20 repetitions): {called}\n\n| shape |"
     )
 
 
@@ -65,11 +65,9 @@ def test_a_column_about_pytorch_needs_pytorch() -> None:
 
 
 def test_starts_and_throughput_have_tables_where_there_are_some() -> None:
-    startup = Startup(
-        contender="new", where=CPU, open_ms=12.3, first_run_ms=4.5, peak_bytes=7_000_000
-    )
+    startup = Startup(runner="new", where=CPU, open_ms=12.3, first_run_ms=4.5, peak_bytes=7_000_000)
     load = Throughput(
-        contender="new",
+        runner="new",
         where=CPU,
         dims={"batch": 8},
         callers=2,
@@ -91,8 +89,8 @@ def test_the_longest_operators_have_rows_and_all_others_share_one() -> None:
         for n in range(count)
     )
     modules = (ModuleTime(module="", milliseconds=2.0, share=1.0),)
-    looked = Profile(
-        contender="new",
+    stats = Profile(
+        runner="new",
         provider=CPU,
         runs=20,
         kernels_ms=15.0,
@@ -101,7 +99,7 @@ def test_the_longest_operators_have_rows_and_all_others_share_one() -> None:
         fused={"FusedGemm": 4},
         flops=3_000_000_000,
     )
-    found = dict(bench_sections(result_of(profiles=(looked,))))
+    found = dict(bench_sections(result_of(profiles=(stats,))))
     text = found[f"Where the time of new goes on {CPU}"]
     assert "| 3 more |  |  | 3 | 20.0 % |" in text
     assert "| (the model) | 2 | 100.0 % |" in text

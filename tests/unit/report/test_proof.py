@@ -9,10 +9,10 @@ from onnxproof.records import (
     BenchmarkResult,
     ExportOutcome,
     GridPoint,
-    Ladder,
     Metric,
     Proof,
     Reference,
+    SearchResult,
     Verdict,
     Versions,
 )
@@ -184,7 +184,7 @@ def test_a_report_has_no_section_about_what_was_not_asked() -> None:
 
 def test_a_refusal_tells_every_attempt_and_the_verdicts_on_each_graph() -> None:
     wrong = graphs.candidate_of("trace")
-    ladder = Ladder(
+    search = SearchResult(
         attempts=(
             ATTEMPTS[0],
             Attempt(
@@ -196,7 +196,7 @@ def test_a_refusal_tells_every_attempt_and_the_verdicts_on_each_graph() -> None:
             ),
         )
     )
-    lines = lines_of(report.render_refusal("toy", PROOF.loaded, ladder))
+    lines = lines_of(report.render_refusal("toy", PROOF.loaded, search))
     assert lines[0] == "# toy: refused, nothing is registered"
     assert "No candidate was proven. PyTorch itself ran at 2 shapes." in lines
     assert "| trace | failed | parity: off by 3 | 20 | 10 | 100 kB |" in lines
@@ -211,7 +211,7 @@ def test_an_infinite_difference_is_told() -> None:
         update={"parity": (graphs.parity_of(max_abs_diff=float("inf"), mismatched=1),)}
     )
     attempt = Attempt(label="trace", outcome="failed", reason="nan", candidate=wrong, check=check)
-    text = report.render_refusal("toy", PROOF.loaded, Ladder(attempts=(attempt,)))
+    text = report.render_refusal("toy", PROOF.loaded, SearchResult(attempts=(attempt,)))
     assert "| y | inf | 1 of 120 | 0.0001 | 0.0001 |" in text
 
 
@@ -235,7 +235,7 @@ def test_a_row_of_latencies_is_plain_numbers() -> None:
     assert first["against PyTorch"] == ""
     assert second == {
         "shape": "batch=3",
-        "contender": "trace+onnxsim",
+        "runner": "trace+onnxsim",
         "provider": CPU,
         "threads": 2,
         "p50 ms": 0.25,
@@ -250,7 +250,7 @@ def outcome_of(**fields: Any) -> ExportOutcome:
     return ExportOutcome.model_validate({"status": "proven", "exit_code": 0, **fields})
 
 
-def test_a_proven_run_is_summed_up_in_labelled_lines() -> None:
+def test_a_proven_run_is_summed_up_in_labeled_lines() -> None:
     outcome = outcome_of(
         proof=PROOF,
         registration=graphs.REGISTRATION,

@@ -27,9 +27,9 @@ def scored(folder: Path, metric: str, output: Any, labels: Any) -> float:
 
 
 def test_each_named_metric_is_what_scikit_learn_or_scipy_calls_so(tmp_path: Path) -> None:
-    guesses = SCORES.argmax(1)
-    assert scored(tmp_path, "top1", SCORES, CLASSES) == np.mean(guesses == CLASSES)
-    f1 = f1_score(CLASSES, guesses, average="macro")
+    proposals = SCORES.argmax(1)
+    assert scored(tmp_path, "top1", SCORES, CLASSES) == np.mean(proposals == CLASSES)
+    f1 = f1_score(CLASSES, proposals, average="macro")
     assert scored(tmp_path, "f1", SCORES, CLASSES) == pytest.approx(f1)
     mse = mean_squared_error(TARGETS, VALUES[:, 0])
     assert scored(tmp_path, "mse", VALUES, TARGETS) == pytest.approx(mse)

@@ -7,7 +7,7 @@ import pytest
 
 from onnxproof.errors import SimplifyError
 from onnxproof.isolation.child import prepare_children
-from onnxproof.records import Baked, Simplifier, Work
+from onnxproof.records import Simplifier, Specialization, Work
 from onnxproof.simplify.stage import SimplifyRequest, simplify, simplify_in_child
 from tests.helpers.graphs import AFFINE, affine_reference, save
 from tests.helpers.specs import spec_of, work_in
@@ -54,7 +54,7 @@ def test_a_simplified_graph_carries_the_stamp_and_no_notes_of_the_simplifier(wor
 
 
 @pytest.mark.parametrize("simplifier", ["onnxsim", "onnxslim", "rewrite"])
-def test_each_simplifier_makes_a_graph_that_is_labelled_named_and_stamped(
+def test_each_simplifier_makes_a_graph_that_is_labeled_named_and_stamped(
     work: Work, simplifier: Simplifier
 ) -> None:
     plain = save(FOLDABLE, work)
@@ -86,8 +86,13 @@ def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) 
 def test_what_the_plain_graph_took_from_its_exporter_is_told_of_the_simplified_one_too(
     work: Work,
 ) -> None:
-    baked = Baked(input="x", what="only where Eq(x.shape[0], 3)", where="model.py:12")
-    noted = {"baked": (baked,), "remedies": ("eager attention",)}
+    specializations = Specialization(
+        input="x", what="only where Eq(x.shape[0], 3)", where="model.py:12"
+    )
+    noted = {"specializations": (specializations,), "workarounds": ("eager attention",)}
     plain = save(FOLDABLE, work).model_copy(update=noted)
     simplified = simplify_in_child(SimplifyRequest(work, affine_reference(work), plain))
-    assert (simplified.baked, simplified.remedies) == ((baked,), ("eager attention",))
+    assert (simplified.specializations, simplified.workarounds) == (
+        (specializations,),
+        ("eager attention",),
+    )

@@ -112,9 +112,9 @@ def test_every_parameter_of_a_torchscript_file_is_an_input(tmp_path: Path) -> No
 
 def test_torchscript_that_reaches_for_files_is_opened_only_with_trust(tmp_path: Path) -> None:
     torch.jit.script(Writes()).save(tmp_path / "model.pt")
-    told = message_of({"torchscript": "model.pt"}, tmp_path, SourceError)
-    assert told.startswith("model.pt calls save, which reads or writes files by name")
-    assert "source.trust: pickle" in told
+    text = message_of({"torchscript": "model.pt"}, tmp_path, SourceError)
+    assert text.startswith("model.pt calls save, which reads or writes files by name")
+    assert "source.trust: pickle" in text
     trusted = spec_for({"torchscript": "model.pt", "trust": "pickle"})
     build_module(trusted, work_in(tmp_path / "work", tmp_path))
 
@@ -123,8 +123,8 @@ def test_torchscript_with_operators_of_others_says_whose(tmp_path: Path) -> None
     torch.jit.script(Small()).save(tmp_path / "model.pt")
     code = b"def forward(self, x: Tensor) -> Tensor:\n  return ops.theirs.act(x)\n"
     rewrite(tmp_path / "model.pt", {"code/__torch__/tests/unit/source/test_kinds.py": code})
-    told = message_of({"torchscript": "model.pt"}, tmp_path, SourceError)
-    assert "calls operators of theirs, which is no part of PyTorch's own" in told
+    text = message_of({"torchscript": "model.pt"}, tmp_path, SourceError)
+    assert "calls operators of theirs, which is no part of PyTorch's own" in text
 
 
 def test_an_exported_program_is_proven_over_the_sizes_it_was_exported_for(tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_a_pickle_in_an_exported_program_is_not_run(tmp_path: Path) -> None:
     path = save_program(tmp_path / "model.pt2")
     torch.save(Explodes(), tmp_path / "payload.pt")
     rewrite(path, {"data/sample_inputs/model.pt": (tmp_path / "payload.pt").read_bytes()})
-    told = message_of({"exported_program": "model.pt2"}, tmp_path, SourceError)
-    assert "model.pt2 holds more than tensors (exec) and would run code; it was not opened" in told
+    text = message_of({"exported_program": "model.pt2"}, tmp_path, SourceError)
+    assert "model.pt2 holds more than tensors (exec) and would run code; it was not opened" in text
 
 
 def test_an_object_in_an_exported_program_is_not_opened(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_an_object_in_an_exported_program_is_not_opened(tmp_path: Path) -> None:
     rewrite(path, {"model_constants_config.json": config})
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("model/data/constants/opaque_obj_0", pickle.dumps(Explodes()))
-    told = message_of({"exported_program": "model.pt2"}, tmp_path, SourceError)
-    assert "(the object thing)" in told
+    text = message_of({"exported_program": "model.pt2"}, tmp_path, SourceError)
+    assert "(the object thing)" in text
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_an_object_in_an_exported_program_is_not_opened(tmp_path: Path) -> None:
         ({"transformers": "pickled"}, "has its weights in pytorch_model.bin, a pickle"),
     ],
 )
-def test_a_file_of_another_kind_is_named_with_the_remedy(
+def test_a_file_of_another_kind_is_named_with_what_to_do(
     tmp_path: Path, source: dict[str, Any], message: str
 ) -> None:
     torch.save(Small().state_dict(), tmp_path / "state.pt")
@@ -205,8 +205,8 @@ def test_a_named_model_is_proven_or_the_extra_is_named(tmp_path: Path, package: 
         "check": {"samples": 1},
     }
     proven(spec_for({package: "resnet18"}, **image), tmp_path, "trace")
-    told = message_of({package: "resnet81"}, tmp_path, SourceError)
-    assert f"{package} has no model 'resnet81'; did you mean resnet" in told
+    text = message_of({package: "resnet81"}, tmp_path, SourceError)
+    assert f"{package} has no model 'resnet81'; did you mean resnet" in text
 
 
 @pytest.mark.parametrize("package", ["timm", "torchvision", "transformers"])
@@ -221,5 +221,5 @@ def test_a_package_that_is_not_there_is_named_with_its_extra(
 
 def test_a_named_model_downloads_nothing(tmp_path: Path) -> None:
     source = {"timm": "resnet18", "kwargs": {"pretrained": True}}
-    told = message_of(source, tmp_path, SourceError)
-    assert "asks timm for pretrained, which downloads" in told
+    text = message_of(source, tmp_path, SourceError)
+    assert "asks timm for pretrained, which downloads" in text

@@ -189,9 +189,9 @@ def test_a_model_that_is_not_there_is_told_with_what_is(
     assert message in str(caught.value)
 
 
-def test_a_model_of_another_flavour_is_told_with_its_flavours(tmp_path: Path) -> None:
+def test_a_model_of_another_flavor_is_told_with_its_flavors(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "MLmodel").write_text("flavors: {onnx: {}, python_function: {}}")
     spec = parse_spec({"name": "n", "source": {"mlflow": "models:/digits/1"}, **ROWS})
-    with pytest.raises(SourceError, match="has the flavours onnx, python_function, not pytorch"):
+    with pytest.raises(SourceError, match="has the flavors onnx, python_function, not pytorch"):
         build_module(spec, work_in(tmp_path))

@@ -47,7 +47,7 @@ def test_every_catalog_entry_is_valid_and_named_after_its_file(path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colour": 1}, "colour: unknown key; valid here: benchmark, check, dataset, dims, export"),
+        ({"color": 1}, "color: unknown key; valid here: benchmark, check, dataset, dims, export"),
         (
             {"source": {"factory": "a:b", "weight": "x"}},
             "source.weight: unknown key; valid here: call, class, exported_program, factory",
@@ -103,9 +103,9 @@ def test_a_fault_is_named_with_its_place_and_what_is_valid(
 
 
 def test_the_file_is_named_first_and_all_faults_are_told_at_once() -> None:
-    text = message_of(colour=1, check={"samples": 0})
+    text = message_of(color=1, check={"samples": 0})
     assert text.startswith("toy.yaml is not valid. ")
-    assert "colour: " in text
+    assert "color: " in text
     assert "check.samples: " in text
 
 

@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from onnxproof.records import Ledger, Verdict, Work
+from onnxproof.records import Verdict, WeightMatch, Work
 from onnxproof.reference.weight_index import StateWriter
 from onnxproof.weights.match import FILE
 from onnxproof.weights.provenance import check_weights
@@ -17,7 +17,7 @@ from tests.helpers.graphs import save
 from tests.helpers.specs import work_in
 
 
-def held(work: Work, module: nn.Module, **arrays: np.ndarray) -> tuple[Verdict, Ledger]:
+def held(work: Work, module: nn.Module, **arrays: np.ndarray) -> tuple[Verdict, WeightMatch]:
     """The verdict on a graph with these initializers, which nothing needs to use."""
     StateWriter(module.eval()).write(work)
     tensors = [numpy_helper.from_array(array.copy(), name) for name, array in arrays.items()]
@@ -59,9 +59,9 @@ GATES = np.split(numpy_of(LSTM.get_parameter("weight_ih_l0")), 4)
 def test_a_form_of_a_weight_has_its_name(
     work: Work, module: nn.Module, array: np.ndarray, kind: str
 ) -> None:
-    verdict, ledger = held(work, module, other=array)
+    verdict, weight_match = held(work, module, other=array)
     assert verdict.outcome == "passed"
-    assert ledger.matched == {kind: array.nbytes}
+    assert weight_match.matched == {kind: array.nbytes}
 
 
 def test_two_rows_that_changed_places_are_no_form_of_a_weight(work: Work) -> None:
@@ -86,10 +86,10 @@ def test_a_tied_weight_has_all_its_names(work: Work) -> None:
     table, head = nn.Embedding(48, 32), nn.Linear(32, 48, bias=False)
     head.weight = table.weight
     array = numpy_of(table.weight)
-    verdict, ledger = held(
+    verdict, weight_match = held(
         work, nn.Sequential(table, head), **{"0.weight": array, "1.weight": array}
     )
-    assert (verdict.outcome, ledger.share, ledger.missing) == ("passed", 1, ())
+    assert (verdict.outcome, weight_match.share, weight_match.missing) == ("passed", 1, ())
 
 
 def test_a_name_below_the_module_that_flattens_inputs_is_understood(work: Work) -> None:
@@ -117,15 +117,15 @@ def test_a_tensor_that_forward_changes_is_no_plain_copy(work: Work) -> None:
     writer.write(work)
     tensor = numpy_helper.from_array(np.zeros((32, 32), np.float32), "count")
     graph = onnx.helper.make_graph([], "g", [], [], initializer=[tensor])
-    verdict, ledger = check_weights(work, save(onnx.helper.make_model(graph), work))
-    assert (verdict.outcome, ledger.share) == ("passed", 0)
+    verdict, weight_match = check_weights(work, save(onnx.helper.make_model(graph), work))
+    assert (verdict.outcome, weight_match.share) == ("passed", 0)
 
 
 def test_a_module_without_large_tensors_passes_and_says_so(work: Work) -> None:
-    verdict, ledger = held(work, nn.Linear(4, 3), other=np.ones((32, 32), np.float32))
+    verdict, weight_match = held(work, nn.Linear(4, 3), other=np.ones((32, 32), np.float32))
     assert verdict.outcome == "passed"
     assert verdict.reason == "the module has no tensor of 1024 bytes or more"
-    assert (ledger.size_bytes, ledger.share) == (4096, 0)
+    assert (weight_match.size_bytes, weight_match.share) == (4096, 0)
 
 
 def test_the_weights_are_not_written_again(work: Work) -> None:
@@ -144,8 +144,8 @@ def test_a_bias_with_a_batch_norm_in_it_is_recomputed(work: Work, biased: bool) 
         folded = module(torch.zeros(1, 8))[0].numpy()
     assert held(work, module, folded=folded)[1].matched == {"batch norm": 1200}
     folded[7] += 0.1
-    verdict, ledger = held(work, module, folded=folded)
-    assert (verdict.outcome, ledger.share) == ("passed", 0)
+    verdict, weight_match = held(work, module, folded=folded)
+    assert (verdict.outcome, weight_match.share) == ("passed", 0)
 
 
 def test_a_folded_weight_that_is_off_in_one_channel_is_refused(work: Work) -> None:
@@ -168,5 +168,5 @@ def test_a_weight_that_a_norm_makes_zero_is_the_one_whose_name_it_has(work: Work
     norm = nn.BatchNorm2d(8)
     nn.init.zeros_(norm.weight)
     module = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3), norm)
-    verdict, ledger = held(work, module, **{"1.weight": np.zeros((8, 8, 3, 3), np.float32)})
-    assert (verdict.outcome, ledger.share) == ("passed", 1)
+    verdict, weight_match = held(work, module, **{"1.weight": np.zeros((8, 8, 3, 3), np.float32)})
+    assert (verdict.outcome, weight_match.share) == ("passed", 1)

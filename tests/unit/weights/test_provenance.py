@@ -75,12 +75,15 @@ def product_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_every_weight_of_an_export_is_the_modules_own(tmp_path: Path, strategy: Strategy) -> None:
     made = make(tmp_path, "words", strategy, inputs=TOKENS)
-    verdict, ledger = check_weights(made.work, made.candidate)
+    verdict, weight_match = check_weights(made.work, made.candidate)
     assert verdict.outcome == "passed"
     assert verdict.reason == (
         "100.0 % of 272 kB in 4 tensors are the module's own (copy 94.0 %, transposed 6.0 %)"
     )
-    assert (ledger.matched, ledger.missing) == ({"copy": 256_000, "transposed": 16_384}, ())
+    assert (weight_match.matched, weight_match.missing) == (
+        {"copy": 256_000, "transposed": 16_384},
+        (),
+    )
 
 
 def test_a_row_that_no_sample_touches_is_refused_where_parity_passes(words: Made) -> None:
@@ -96,8 +99,8 @@ def test_a_row_that_no_sample_touches_is_refused_where_parity_passes(words: Made
         "weights: 'embed.weight' differs from the module's embed.weight in 1 of 1000 rows "
         "(32 elements, the first at [777, 0])"
     )
-    assert result.ledger is not None
-    assert result.ledger.missing == ("embed.weight",)
+    assert result.weight_match is not None
+    assert result.weight_match.missing == ("embed.weight",)
 
 
 def test_one_element_of_a_weight_is_refused_with_its_place(words: Made) -> None:
@@ -153,28 +156,28 @@ def test_what_is_no_copy_of_anything_is_listed_and_not_refused(words: Made) -> N
     def change(arrays: dict[str, np.ndarray]) -> None:
         product_of(arrays)[...] *= 1.01
 
-    verdict, ledger = check_weights(words.work, damaged(words, change))
+    verdict, weight_match = check_weights(words.work, damaged(words, change))
     assert verdict.outcome == "passed"
     assert "97.0 % of 272 kB" in verdict.reason
-    (entry,) = ledger.unmatched
+    (entry,) = weight_match.unmatched
     assert (entry.shape, entry.size_bytes, round(entry.share, 3)) == ((32, 64), 8192, 0.030)
     assert verdict.reason.endswith(f"; not matched: {entry.name} 8.19 kB")
-    assert (ledger.unmatched_bytes, ledger.missing) == (8192, ("up.weight",))
+    assert (weight_match.unmatched_bytes, weight_match.missing) == (8192, ("up.weight",))
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_batch_norms_in_convolutions_are_recomputed(tmp_path: Path, strategy: Strategy) -> None:
     made = make(tmp_path, "folds", strategy)
-    verdict, ledger = check_weights(made.work, made.candidate)
+    verdict, weight_match = check_weights(made.work, made.candidate)
     assert verdict.outcome == "passed"
-    assert "batch norm" in ledger.matched
-    assert ledger.share == 1
+    assert "batch norm" in weight_match.matched
+    assert weight_match.share == 1
 
 
 def test_weights_beside_the_graph_are_looked_up_in_their_file(tmp_path: Path) -> None:
     made = make(tmp_path, "words", "trace", inputs=TOKENS, export={"external_data": "always"})
-    verdict, ledger = check_weights(made.work, made.candidate)
-    assert (verdict.outcome, ledger.share) == ("passed", 1)
+    verdict, weight_match = check_weights(made.work, made.candidate)
+    assert (verdict.outcome, weight_match.share) == ("passed", 1)
     assert made.candidate.weights is not None
     with Path(made.work.path(made.candidate.weights.path)).open("r+b") as file:
         file.seek(40)

@@ -11,11 +11,11 @@ from typing import Any, Final, NoReturn
 
 from onnxproof.errors import ExportError
 from onnxproof.export.hints import OPERATOR
-from onnxproof.records import Operator, OperatorPlace, OperatorReport
+from onnxproof.records import Operator, OperatorReport, SourceLocation
 from onnxproof.spec import Strategy
 from onnxproof.usercode.source_lines import author_line
 
-MAX_PLACES: Final = 3
+MAX_LOCATIONS: Final = 3
 """Of each operator in a report: BERT-base has 73 linear layers."""
 
 NO_TRANSLATION: Final = "no translation"
@@ -25,7 +25,7 @@ NO_TRANSLATION: Final = "no translation"
 class _Uses:
     count: int = 0
     onnx: Counter[str] = field(default_factory=Counter)
-    places: list[OperatorPlace] = field(default_factory=list)
+    locations: list[SourceLocation] = field(default_factory=list)
     fault: str = ""
 
 
@@ -45,11 +45,11 @@ class OperatorLog:
         """One use of an operator, with the path of its module and its stack trace."""
         uses = self._uses.setdefault(name, _Uses())
         uses.count += 1
-        if len(uses.places) < MAX_PLACES:
+        if len(uses.locations) < MAX_LOCATIONS:
             if self.outer and module.partition(".")[0] == self.outer:
                 module = module.partition(".")[2]
-            place = OperatorPlace(module=module, line=author_line(trace, self._roots))
-            uses.places += [place] if place not in uses.places else []
+            location = SourceLocation(module=module, line=author_line(trace, self._roots))
+            uses.locations += [location] if location not in uses.locations else []
 
     def became(self, name: str | None, onnx: str) -> None:
         """One ONNX node, of the operator that it comes from; None where it comes from none."""
@@ -82,7 +82,7 @@ class OperatorLog:
                     name=name,
                     count=uses.count,
                     onnx=dict(uses.onnx.most_common()),
-                    places=tuple(uses.places),
+                    locations=tuple(uses.locations),
                     fault=uses.fault,
                 )
                 for name, uses in self._uses.items()
@@ -106,7 +106,7 @@ class OperatorLog:
         raise ExportError(
             f"{self._strategy}: {len(missing)} {operators} not translate to ONNX opset "
             f"{self.opset}: {listed}",
-            where=next((place.line for place in missing[0].places), ""),
+            where=next((location.line for location in missing[0].locations), ""),
             hint=OPERATOR,
         )
 
@@ -135,8 +135,8 @@ def raise_ours(error: Exception) -> NoReturn:
 def describe(operator: Operator) -> str:
     """``demo::twist (3 times, first at net.py:12 in layers.0)``."""
     times = "once" if operator.count == 1 else f"{operator.count} times"
-    place = operator.places[0] if operator.places else None
-    where = f", first at {place.line}" if place and place.line else ""
-    module = f" in {place.module}" if place and place.module else ""
+    location = operator.locations[0] if operator.locations else None
+    where = f", first at {location.line}" if location and location.line else ""
+    module = f" in {location.module}" if location and location.module else ""
     fault = f": {operator.fault}" if operator.fault else ""
     return f"{operator.name} ({times}{where}{module}){fault}"

@@ -22,7 +22,7 @@ ENDLESS: Final = 100_000
 """A program without an upper bound has one far above this (torch 2.13)."""
 
 
-class Guess(NamedTuple):
+class InputProposal(NamedTuple):
     """Lines of the spec, and ranges of the dims in them where these are known."""
 
     inputs: dict[str, str]
@@ -43,7 +43,7 @@ def wanted_inputs(module: nn.Module) -> list[str]:
     ]
 
 
-def guesses(module: nn.Module) -> Iterator[Guess]:
+def proposals(module: nn.Module) -> Iterator[InputProposal]:
     """Inputs that forward may take, the likeliest first; nothing was tried yet."""
     names = wanted_inputs(module)
     if (known := _of_program(module, names)) is not None:
@@ -51,7 +51,7 @@ def guesses(module: nn.Module) -> Iterator[Guess]:
         return
     choices = [list(_lines(name, module)) for name in names]
     for lines in itertools.product(*choices) if names else ():
-        yield Guess(dict(zip(names, lines, strict=True)), {})
+        yield InputProposal(dict(zip(names, lines, strict=True)), {})
 
 
 def _lines(name: str, module: nn.Module) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _image_size(module: Any) -> int:
     return size if isinstance(size, int) else 0
 
 
-def _of_program(module: nn.Module, names: list[str]) -> Guess | None:
+def _of_program(module: nn.Module, names: list[str]) -> InputProposal | None:
     """Inputs and ranges that an exported program keeps; None for anything else, and for nests."""
     import torch
 
@@ -118,7 +118,7 @@ def _of_program(module: nn.Module, names: list[str]) -> Guess | None:
     dims = _Dims()
     lines = {name: _line(node, dims) for name, node in zip(names, nodes, strict=True)}
     known = {name: line for name, line in lines.items() if line}
-    return Guess(known, dims.ranges) if known == lines else None
+    return InputProposal(known, dims.ranges) if known == lines else None
 
 
 class _Dims:

@@ -7,27 +7,27 @@ from functools import partial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.promotion.trial import hold_trial
-from onnxproof.records import MeasuredElsewhere, Registration, Trial, Work
+from onnxproof.promotion.comparison import compare_with_champion
+from onnxproof.records import Comparison, MeasuredElsewhere, Registration, Work
 from onnxproof.spec import Spec
 from tasks.fleet import alone_in_the_fleet
 from tasks.policy import MLFLOW_DELAYS, MLFLOW_RETRIES, server_was_away
 
 
 @task(
-    name="trial",
-    task_run_name="trial-{registration.name}-v{registration.version}",
+    name="comparison",
+    task_run_name="comparison-{registration.name}-v{registration.version}",
     retries=MLFLOW_RETRIES,
     retry_delay_seconds=MLFLOW_DELAYS,
     retry_condition_fn=server_was_away,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def trial(
+def comparison(
     spec: Spec, work: Work, registration: Registration, elsewhere: tuple[MeasuredElsewhere, ...]
-) -> Trial:
+) -> Comparison:
     """What the gates of a promotion say; a gate that failed is a result, not a failed task."""
-    return hold_trial(
+    return compare_with_champion(
         spec,
         work,
         registration,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from onnxproof.localize.stage import localise as find_divergence
+from onnxproof.localize.stage import localize as find_divergence
 from onnxproof.records import Candidate, CheckResult, Divergence, Loaded, Work
 from onnxproof.spec import Spec
 
 
 @task(
-    name="localise",
-    task_run_name="localise-{candidate.label}",
+    name="localize",
+    task_run_name="localize-{candidate.label}",
     retries=0,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def localise(
+def localize(
     spec: Spec,
     work: Work,
     loaded: Loaded,

@@ -131,9 +131,9 @@ def test_a_transformers_folder_tells_its_inputs_by_its_family(root: Path) -> Non
 
 
 def test_a_source_that_tells_nothing_wants_its_inputs_given(root: Path) -> None:
-    told = refusal(root, LoadError, "torchscript:adds.pt")
-    assert "cannot guess the inputs of torchscript:adds.pt, whose forward takes left, ri" in told
-    assert told.endswith("Give them: --input 'NAME=DTYPE[SHAPE]'")
+    answer = refusal(root, LoadError, "torchscript:adds.pt")
+    assert "cannot guess the inputs of torchscript:adds.pt, whose forward takes left, ri" in answer
+    assert answer.endswith("Give them: --input 'NAME=DTYPE[SHAPE]'")
     lines = {"left": "float32[rows, 3]", "right": "float32[rows, 3]"}
     holds(written(root, "torchscript:adds.pt", **lines), lines, {"rows": (1, 16)})
 
@@ -174,5 +174,5 @@ def test_what_is_no_source_is_bad_input(
 
 @pytest.mark.parametrize(("value", "where"), [("dims=3", "dims: "), ("inputs=3", "inputs: ")])
 def test_a_value_of_another_kind_is_bad_input(root: Path, value: str, where: str) -> None:
-    told = refusal(root, SpecError, "torchscript:rows.pt", value)
-    assert f"{where}Input should be a valid dictionary; found 3" in told
+    answer = refusal(root, SpecError, "torchscript:rows.pt", value)
+    assert f"{where}Input should be a valid dictionary; found 3" in answer

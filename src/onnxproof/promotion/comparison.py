@@ -1,4 +1,4 @@
-"""The trial of a proven version: beside the champion, both as the registry has them."""
+"""A proven version beside the champion, both as the registry has them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from onnxproof.benchmark.head_to_head import Duel, DuelRequest, fight
-from onnxproof.benchmark.repetitions import Course
-from onnxproof.errors import BadInput, RegisterError, TrialError
-from onnxproof.gates.promotion import Measured, judge
+from onnxproof.benchmark.head_to_head import HeadToHead, HeadToHeadRequest, compare_models
+from onnxproof.benchmark.repetitions import Workload
+from onnxproof.errors import BadInput, ComparisonError, RegisterError
+from onnxproof.gates.promotion import Measured, gate_verdicts
 from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.isolation.machine_lock import alone_on_this_machine
 from onnxproof.progress import say
 from onnxproof.proof.local import find_local
-from onnxproof.records import GateVerdict, MeasuredElsewhere, Proof, Registration, Trial, Work
+from onnxproof.records import Comparison, GateVerdict, MeasuredElsewhere, Proof, Registration, Work
 from onnxproof.settings import read_settings
 from onnxproof.spec import Spec
 from onnxproof.tracking import describe, download, find_champion
 
 
-class Entrant(NamedTuple):
+class FetchedVersion(NamedTuple):
     """A registered version, with its files on this machine."""
 
     version: str
@@ -35,12 +35,12 @@ class Entrant(NamedTuple):
         return self.folder / self.proof.chosen.model.path
 
 
-class Match(NamedTuple):
+class VersionPair(NamedTuple):
     """A registered version, and who holds the alias that it may get."""
 
-    challenger: Entrant
-    opponent: Registration | None
-    champion: Entrant | None  # None where its files cannot be run
+    challenger: FetchedVersion
+    registered_champion: Registration | None
+    champion: FetchedVersion | None  # None where its files cannot be run
     why_not: str  # of a champion that the version cannot be timed beside
     broken: bool  # whether that is a fault, and not the way things are
 
@@ -50,82 +50,86 @@ class Match(NamedTuple):
         return self.champion is not None and _files(self.challenger) == _files(self.champion)
 
     @property
-    def rival(self) -> Entrant | None:
+    def timed_champion(self) -> FetchedVersion | None:
         """The champion, where the two can be timed and differ."""
         return None if self.why_not or self.same_file else self.champion
 
     @property
-    def entrants(self) -> dict[str, Entrant]:
+    def timed(self) -> dict[str, FetchedVersion]:
         """Who is timed, the version first, by what they are called then."""
-        found = [entrant for entrant in (self.challenger, self.rival) if entrant is not None]
-        return {f"version {entrant.version}": entrant for entrant in found}
+        found = [
+            fetched for fetched in (self.challenger, self.timed_champion) if fetched is not None
+        ]
+        return {f"version {fetched.version}": fetched for fetched in found}
 
 
-def hold_trial(
+def compare_with_champion(
     spec: Spec,
     work: Work,
     registration: Registration,
     elsewhere: tuple[MeasuredElsewhere, ...] = (),
     *,
     alone: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Trial:
+) -> Comparison:
     """What the gates of ``spec`` say of a registered version beside today's champion.
 
-    The rest of the spec is the version's own, so that the same numbers come out of a later trial;
+    The rest of the spec is the version's own, so that a later comparison gives the same numbers;
     nothing is run where no gate asks for it. What is run is run inside of ``alone``. What other
     machines found, ``elsewhere``, has verdicts of its own.
 
     Raises:
-        TrialError: The two could not be run.
+        ComparisonError: The two could not be run.
         RegisterError: The version's own files are not those of its proof.
         ServerUnreachable: MLflow does not answer.
     """
     start = time.monotonic()
-    say("trial", f"gates of {registration.name} version {registration.version}")
-    match, duel = find_match(spec, work, registration), None
-    if match.rival is not None or spec.gates.max_p99_ms is not None:
+    say("compare", f"gates of {registration.name} version {registration.version}")
+    pair, head_to_head = find_pair(spec, work, registration), None
+    if pair.timed_champion is not None or spec.gates.max_p99_ms is not None:
         with alone():
-            duel = fight_in_child(spec, work, match)
-    return Trial(
+            head_to_head = time_pair(spec, work, pair)
+    return Comparison(
         challenger=registration.version,
-        champion=match.opponent.version if match.opponent else "",
-        gates=(*verdicts(spec, match, duel), *verdicts_of(elsewhere)),
-        latencies=duel.result.latencies if duel else (),
-        ratios=duel.result.ratios if duel else (),
-        sittings=duel.sittings if duel else 0,
+        champion=pair.registered_champion.version if pair.registered_champion else "",
+        gates=(*verdicts(spec, pair, head_to_head), *verdicts_of(elsewhere)),
+        latencies=head_to_head.result.latencies if head_to_head else (),
+        ratios=head_to_head.result.ratios if head_to_head else (),
+        repetitions=head_to_head.repetitions if head_to_head else 0,
         elsewhere=elsewhere,
         seconds=time.monotonic() - start,
         inconclusive=spec.gates.inconclusive,
     )
 
 
-def find_match(spec: Spec, work: Work, registration: Registration) -> Match:
+def find_pair(spec: Spec, work: Work, registration: Registration) -> VersionPair:
     """The version and today's champion, with the files of both below ``work`` where need be.
 
     Raises:
         RegisterError: The version's own files are not those of its proof.
         ServerUnreachable: MLflow does not answer.
     """
-    challenger = _entrant(registration, work)
-    opponent = find_champion(registration)
-    champion, why_not, broken = _opponent(opponent, work)
+    challenger = _fetch_version(registration, work)
+    registered_champion = find_champion(registration)
+    champion, why_not, broken = _fetch_champion(registered_champion, work)
     if champion is not None:
         why_not = _incomparable(challenger.proof, champion.proof, spec)
-    return Match(challenger, opponent, champion, why_not, broken)
+    return VersionPair(challenger, registered_champion, champion, why_not, broken)
 
 
-def verdicts(spec: Spec, match: Match, duel: Duel | None) -> tuple[GateVerdict, ...]:
+def verdicts(
+    spec: Spec, pair: VersionPair, head_to_head: HeadToHead | None
+) -> tuple[GateVerdict, ...]:
     """Every gate of ``spec``, over what was timed."""
     measured = Measured(
-        ratios=duel.result.ratios if duel else (),
-        samples_ms=duel.samples_ms if duel else {},
-        suspicions=duel.result.suspicions if duel else (),
-        why_not=match.why_not,
-        broken=match.broken,
-        same_file=match.same_file,
+        ratios=head_to_head.result.ratios if head_to_head else (),
+        samples_ms=head_to_head.samples_ms if head_to_head else {},
+        quality_warnings=head_to_head.result.quality_warnings if head_to_head else (),
+        why_not=pair.why_not,
+        broken=pair.broken,
+        same_file=pair.same_file,
     )
-    champion = match.champion.proof if match.champion else None
-    return judge(spec.gates, match.challenger.proof, champion, measured)
+    champion = pair.champion.proof if pair.champion else None
+    return gate_verdicts(spec.gates, pair.challenger.proof, champion, measured)
 
 
 def verdicts_of(elsewhere: Iterable[MeasuredElsewhere]) -> Iterator[GateVerdict]:
@@ -135,12 +139,12 @@ def verdicts_of(elsewhere: Iterable[MeasuredElsewhere]) -> Iterator[GateVerdict]
             yield gate.model_copy(update={"name": f"{gate.name} on {measured.deployment}"})
 
 
-def _entrant(registration: Registration, work: Work) -> Entrant:
+def _fetch_version(registration: Registration, work: Work) -> FetchedVersion:
     """The version's files: of this machine where they are its own, else the registry's."""
     proof, _ = describe(registration.model_uri)
     local = find_local(read_settings().home, registration.name, proof.proof_key)
     if local is not None:
-        return Entrant(registration.version, *local)
+        return FetchedVersion(registration.version, *local)
     folder = download(registration.model_uri, Path(work.path("registry", registration.version)))
     for file in proof.chosen.files:
         if not file.unchanged(folder):
@@ -148,21 +152,23 @@ def _entrant(registration: Registration, work: Work) -> Entrant:
                 f"the {file.path} that MLflow gives back for {registration.model_uri} is not the "
                 "proven file; check the artifact store"
             )
-    return Entrant(registration.version, folder, proof)
+    return FetchedVersion(registration.version, folder, proof)
 
 
-def _files(entrant: Entrant) -> list[str]:
-    return [file.sha256 for file in entrant.proof.chosen.files]
+def _files(fetched: FetchedVersion) -> list[str]:
+    return [file.sha256 for file in fetched.proof.chosen.files]
 
 
-def _opponent(opponent: Registration | None, work: Work) -> tuple[Entrant | None, str, bool]:
+def _fetch_champion(
+    registered_champion: Registration | None, work: Work
+) -> tuple[FetchedVersion | None, str, bool]:
     """The champion, or why there is none to compare with, and whether that is a fault."""
-    if opponent is None:
+    if registered_champion is None:
         return None, "there is no other champion", False
     try:
-        return _entrant(opponent, work), "", False
+        return _fetch_version(registered_champion, work), "", False
     except (BadInput, RegisterError) as error:
-        return None, f"the champion, {opponent.model_uri}, cannot be run: {error}", True
+        return None, f"the champion, {registered_champion.model_uri}, cannot be run: {error}", True
 
 
 def _incomparable(challenger: Proof, champion: Proof, spec: Spec) -> str:
@@ -182,20 +188,22 @@ def _incomparable(challenger: Proof, champion: Proof, spec: Spec) -> str:
     return ""
 
 
-def fight_in_child(spec: Spec, work: Work, match: Match, *, profiled: bool = False) -> Duel:
-    """Time the version beside its rival, or by itself where it has none.
+def time_pair(spec: Spec, work: Work, pair: VersionPair, *, profiled: bool = False) -> HeadToHead:
+    """Time the version beside the champion, or by itself where there is none.
 
     Raises:
-        TrialError: They could not be run.
+        ComparisonError: They could not be run.
     """
-    models = {label: entrant.model for label, entrant in match.entrants.items()}
+    models = {label: fetched.model for label, fetched in pair.timed.items()}
     prepare_children()
-    with alone_on_this_machine(lambda: say("trial", "wait for another benchmark to end")):
+    with alone_on_this_machine(lambda: say("compare", "wait for another benchmark to end")):
         return run_in_child(
-            fight,
-            DuelRequest(Course.of(spec), work, models, spec.gates, spec.export.needs, profiled),
-            failed=TrialError,
+            compare_models,
+            HeadToHeadRequest(
+                Workload.of(spec), work, models, spec.gates, spec.export.needs, profiled
+            ),
+            failed=ComparisonError,
             limits=spec.limits,
-            log=Path(work.path("logs", "trial.log")),
+            log=Path(work.path("logs", "comparison.log")),
             doing=f"time {' and '.join(models)} of {spec.name}",
         )
