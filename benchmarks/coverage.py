@@ -11,9 +11,9 @@ One at a time, since seconds and memory are measured; each stage runs in a child
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -25,16 +25,17 @@ from benchmarks.json_lines import append, last_rows, versions
 from benchmarks.measured import BARE, Measured, bare_cell, cell_of
 from benchmarks.zoo import ZOO, Architecture
 from onnxproof.errors import OnnxproofError
-from onnxproof.isolation.child import PRELOAD_VARIABLE, prepare_children
+from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.load import load_source
 from onnxproof.pipeline.search import search_candidates
 from onnxproof.pipeline.workspace import open_work
-from onnxproof.spec import Spec, Strategy
+from onnxproof.records import Run
+from onnxproof.spec import StrategyName
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ROWS: Final = ROOT / "docs" / "coverage.jsonl"
 PAGE: Final = ROOT / "docs" / "coverage.md"
-STRATEGIES: Final[tuple[Strategy, ...]] = ("dynamo", "trace", "script")
+STRATEGIES: Final[tuple[StrategyName, ...]] = ("dynamo", "trace", "script")
 PRELOADED: Final = (
     "transformers.PreTrainedModel", "transformers.modeling_outputs", "transformers.masking_utils",
 )  # fmt: skip
@@ -57,21 +58,22 @@ def measure(entry: Architecture, home: Path, *, seconds: float, memory_gb: float
         loaded = load_source(spec, work)
     except OnnxproofError as error:
         return row.model_copy(update={"unloaded": str(error)})
-    stages = Measured(spec, work, loaded)
+    run = Run(spec, work, loaded)
+    stages = Measured(run)
     cells: dict[str, Cell] = {}
     for way, strategies in (
         ("search", STRATEGIES),
         *((strategy, (strategy,)) for strategy in STRATEGIES),
     ):
-        cells[way] = cell_of(search_candidates(_with(spec, strategies), stages), stages)
+        cells[way] = cell_of(search_candidates(_with(run, strategies), stages), stages)
     for way in BARE:
         cells[way] = bare_cell(way, stages)
     return row.model_copy(update={"parameters": loaded.parameters, "cells": cells})
 
 
-def _with(spec: Spec, strategies: tuple[Strategy, ...]) -> Spec:
-    export = spec.export.model_copy(update={"strategies": strategies})
-    return spec.model_copy(update={"export": export})
+def _with(run: Run, strategies: tuple[StrategyName, ...]) -> Run:
+    export = run.spec.export.model_copy(update={"strategies": strategies})
+    return replace(run, spec=run.spec.model_copy(update={"export": export}))
 
 
 def _wanted(patterns: list[str]) -> list[Architecture]:
@@ -117,8 +119,7 @@ def _measure_all(asked: argparse.Namespace) -> None:
     done = set() if asked.again else set(last_rows(asked.rows, Row, "architecture"))
     waiting = [entry for entry in _wanted(asked.only) if entry.name not in done]
     if not any(entry.needs for entry in waiting):
-        os.environ[PRELOAD_VARIABLE] = ",".join(PRELOADED)
-    prepare_children()
+        prepare_children(names=PRELOADED)
     for number, entry in enumerate(waiting, 1):
         with tempfile.TemporaryDirectory(prefix="onnxproof-coverage-") as home:
             row = measure(entry, Path(home), seconds=asked.seconds, memory_gb=asked.memory_gb)

@@ -15,7 +15,7 @@ from onnxproof.errors import StageError
 from onnxproof.export.stage import export_onnx
 from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.pipeline.load import load_source
-from onnxproof.records import Work
+from onnxproof.records import Run, Work
 from onnxproof.spec import Limits, parse_spec
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -109,8 +109,8 @@ def cost_of(name: str) -> Cost:
             folder=folder, roots=(str(ROOT),), allow=("benchmarks",), metadata={}, local_code=False
         )
         load, loaded = _timed(lambda: load_source(spec, work))
-        export, candidate = _timed(lambda: export_onnx(spec, work, loaded, "dynamo"))
-        check, verdicts = _timed(lambda: check_candidate(spec, work, loaded, candidate))
+        export, candidate = _timed(lambda: export_onnx(Run(spec, work, loaded), "dynamo"))
+        check, verdicts = _timed(lambda: check_candidate(Run(spec, work, loaded), candidate))
         points = [point for point in loaded.reference.points if point.outcome != "passed"]
     print(f"{name}: {verdicts.reason or 'proven'}; {len(points)} points left out of the reference")
     return Cost(load, export, check)

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from benchmarks.stopwatch import ROOT
-from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
+from onnxproof.benchmark.stage import measure_in_child
 from onnxproof.check.providers import check_providers
-from onnxproof.export.stage import ExportRequest, export_in_child
+from onnxproof.export.stage import export_in_child
 from onnxproof.pipeline.workspace import scratch_work
-from onnxproof.records import Candidate, Loaded, ProviderCheck, Work
-from onnxproof.reference.stage import LoadRequest, build_reference
+from onnxproof.records import Candidate, Loaded, ProviderCheck, Run, Work
+from onnxproof.reference.stage import build_reference
 from onnxproof.report.latency import latency_rows
 from onnxproof.report.markdown import table
 from onnxproof.spec import Spec, parse_spec
@@ -85,15 +85,15 @@ def on_providers(model: str, provider: str) -> None:
     """Parity, placement and latency of one model, for each of the settings."""
     with scratch_work((), local_code=True, roots=(str(ROOT),)) as work:
         spec = spec_of(model, {}, provider)
-        loaded = build_reference(LoadRequest(spec, work))
-        candidate = export_in_child(ExportRequest(spec, work, loaded, "dynamo", ""))
+        loaded = build_reference(spec, work)
+        candidate = export_in_child(Run(spec, work, loaded), "dynamo", "")
         print(f"\n### {model}: {candidate.nodes} nodes, {candidate.size_bytes / 1e6:.0f} MB\n")
         for name, options in SETTINGS.items():
             asked = spec_of(model, options, provider)
             print(f"\n**{name}**\n")
-            for found in check_providers(asked, work, loaded, candidate, ()):
+            for found in check_providers(Run(asked, work, loaded), candidate, ()):
                 show(found)
-            measured = measure_in_child(BenchmarkRequest(asked, work, (candidate,)))
+            measured = measure_in_child(asked, work, (candidate,))
             rows = latency_rows(measured)
             print("\n" + table(tuple(rows[0]), [tuple(row.values()) for row in rows]))
 
@@ -158,9 +158,9 @@ def overflow(provider: str) -> None:
     }
     with scratch_work((), local_code=True, roots=(str(ROOT),)) as work:
         spec = parse_spec(entry)
-        loaded = build_reference(LoadRequest(spec, work))
+        loaded = build_reference(spec, work)
         with redirect_stdout(sys.stderr):  # the exporter prints its graph
-            candidate = export_in_child(ExportRequest(spec, work, loaded, "trace", ""))
+            candidate = export_in_child(Run(spec, work, loaded), "trace", "")
         show_half(spec, work, loaded, candidate, "right")
         assert fault.inject is not None
         faulty = fault.inject(Victim(spec, work, loaded, candidate))
@@ -169,11 +169,11 @@ def overflow(provider: str) -> None:
 
 def show_half(spec: Spec, work: Work, loaded: Loaded, graph: Candidate, name: str) -> None:
     """The last verdicts of the check, and those of the provider."""
-    from onnxproof.check.stage import CheckRequest, check_in_child
+    from onnxproof.check.stage import check_in_child
 
-    for verdict in check_in_child(CheckRequest(spec, work, loaded, graph)).verdicts[5:]:
+    for verdict in check_in_child(Run(spec, work, loaded), graph).verdicts[5:]:
         print(f"- {name}: {verdict.name} {verdict.outcome}, {verdict.reason[:200]}")
-    for found in check_providers(spec, work, loaded, graph, ()):
+    for found in check_providers(Run(spec, work, loaded), graph, ()):
         show(found)
 
 

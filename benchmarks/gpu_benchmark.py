@@ -28,9 +28,10 @@ from onnxproof.export.stage import export_onnx
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.load import load_source
 from onnxproof.pipeline.workspace import scratch_work
+from onnxproof.records import Run
 from onnxproof.report.latency import bench_sections
 from onnxproof.spec import parse_spec
-from tasks.fleet import slots
+from tasks.device_slots import slot_names
 
 DIGITS: Final[dict[str, Any]] = {
     "name": "digits-there",
@@ -60,9 +61,9 @@ def beyond_latency(model: str, provider: str) -> None:
     }
     with scratch_work((), local_code=True, roots=(str(ROOT),)) as work:
         spec = parse_spec(entry)
-        candidate = export_onnx(spec, work, load_source(spec, work), "dynamo", "")
-        found = measure(spec, work, (candidate,))
-    print(f"Slots of a fleet: {', '.join(slots(spec.benchmark.providers))}\n")
+        run = Run(spec, work, load_source(spec, work))
+        found = measure(run, (export_onnx(run, "dynamo"),))
+    print(f"Slots of a fleet: {', '.join(slot_names(spec.benchmark.providers))}\n")
     for heading, text in bench_sections(found):
         print(f"### {heading}\n\n{text}\n")
     print("```json")

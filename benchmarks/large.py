@@ -20,10 +20,10 @@ from typing import Any, Final
 
 import psutil
 
-from onnxproof.api import plain_stages
-from onnxproof.pipeline.plan import make_plan, prepare_for
-from onnxproof.pipeline.run import Stages, prove
-from onnxproof.records import Proof
+from onnxproof.pipeline.direct import DirectStages
+from onnxproof.pipeline.plan import make_plan, start_children
+from onnxproof.pipeline.run import prove
+from onnxproof.records import Proof, Run
 from onnxproof.settings import read_settings
 from onnxproof.spec import parse_spec
 
@@ -125,18 +125,13 @@ def spec_of(gigabytes: float) -> dict[str, Any]:
 def run(gigabytes: float, watch: Watch) -> tuple[Proof, int]:
     """The proof, and the bytes that were written for it."""
     plan = make_plan(parse_spec(spec_of(gigabytes)), (), read_settings(), local_code=True)
-    prepare_for(plan.spec, plan.roots, plan.settings.allow, local_code=True)
-    plain = plain_stages()
-    stages = dataclasses.replace(
-        plain,
-        **{
-            field.name: watch.around(field.name, getattr(plain, field.name))
-            for field in dataclasses.fields(Stages)
-        },
-    )
+    start_children(plan)
+    stages = DirectStages()
+    for name in [name for name in dir(DirectStages) if not name.startswith("_")]:
+        setattr(stages, name, watch.around(name, getattr(stages, name)))
     with plan.working() as work:
         loaded = stages.load(plan.spec, work)
-        proof = prove(plan.spec, work, plan.key_of(loaded), loaded, stages)
+        proof = prove(Run(plan.spec, work, loaded), plan.key_of(loaded), stages)
         return proof, written_bytes()
 
 

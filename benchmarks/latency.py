@@ -24,14 +24,14 @@ from typing import Any, Final
 import torch
 
 from benchmarks.stopwatch import ROOT, make_files
-from onnxproof.api import plain_stages
 from onnxproof.benchmark.pytorch import baseline
 from onnxproof.benchmark.ratios import Interval, ratio_over_repetitions
 from onnxproof.benchmark.rounds import take_samples
 from onnxproof.benchmark.warmup import warm_up
-from onnxproof.pipeline.plan import prepare_for
+from onnxproof.isolation.child import prepare_children
+from onnxproof.pipeline.direct import DirectStages
 from onnxproof.pipeline.run import prove
-from onnxproof.records import Proof, Work
+from onnxproof.records import Proof, Run, Work
 from onnxproof.runtime import open_session
 from onnxproof.samples.generate import draw
 from onnxproof.spec import Spec, parse_spec
@@ -92,9 +92,9 @@ def spec_of(model: str, seconds: float, threads: int) -> Spec:
 
 def proven(spec: Spec, work: Work) -> Proof:
     """All candidates of a model, and which one onnxproof chose."""
-    prepare_for(spec, work.roots, work.allow, local_code=True)
-    stages = plain_stages()
-    return prove(spec, work, "0" * 64, stages.load(spec, work), stages)
+    prepare_children()
+    stages = DirectStages()
+    return prove(Run(spec, work, stages.load(spec, work)), "0" * 64, stages)
 
 
 @contextmanager

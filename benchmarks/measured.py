@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import psutil
 
@@ -22,15 +22,14 @@ from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
-    Loaded,
+    Run,
     SearchResult,
-    Simplifier,
-    Work,
+    SimplifierName,
 )
 from onnxproof.samples.generate import draw
 from onnxproof.samples.grid import dynamic_axes, example_sizes
 from onnxproof.simplify.stage import simplify
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec, StrategyName
 from onnxproof.spec.dims import Dim, evaluate
 
 BARE: Final = ("bare dynamo", "bare trace")
@@ -79,45 +78,48 @@ def _largest_gb() -> float:
 class Measured:
     """The stages that the search calls; what was done once is not done again."""
 
-    spec: Spec
-    work: Work
-    loaded: Loaded
+    run: Run
     costs: dict[str, Cost] = field(default_factory=dict)
     results: dict[str, object] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
 
-    def export(self, strategy: Strategy, variant: str) -> Candidate:
+    def export(self, run: Run, strategy: StrategyName, variant: str = "") -> Candidate:
         """The graph that a strategy gives."""
         return self._once(
             f"export {strategy} {variant}",
-            lambda: export_onnx(self.spec, self.work, self.loaded, strategy, variant),
+            lambda: export_onnx(run, strategy, variant),
         )
 
-    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+    def simplify(self, run: Run, candidate: Candidate, simplifier: SimplifierName) -> Candidate:
         """What the simplifier makes of it."""
         return self._once(
             f"simplify {candidate.label} {simplifier}",
-            lambda: simplify(self.spec, self.work, self.loaded, candidate, simplifier),
+            lambda: simplify(run, candidate, simplifier),
         )
 
-    def check(self, candidate: Candidate) -> CheckResult:
+    def check(self, run: Run, candidate: Candidate) -> CheckResult:
         """Verdicts on it."""
         return self._once(
             f"check {candidate.label}",
-            lambda: check_candidate(self.spec, self.work, self.loaded, candidate),
+            lambda: check_candidate(run, candidate),
         )
 
     def localize(
         self,
+        run: Run,  # noqa: ARG002
         candidate: Candidate,  # noqa: ARG002
         check: CheckResult,  # noqa: ARG002
-        plain: Candidate | None,
+        plain: Candidate | None = None,
     ) -> Divergence:
         """Nothing: whether a graph is right is the question, not where it is not."""
         against = plain.label if plain else "PyTorch"
         return Divergence(against=against, reason="could not be localized: it was not asked")
 
-    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:  # noqa: ARG002
+    def benchmark(
+        self,
+        run: Run,  # noqa: ARG002
+        candidates: tuple[Candidate, ...],  # noqa: ARG002
+    ) -> BenchmarkResult:
         """Nothing: whether a graph is right is the question here."""
         return BenchmarkResult(latencies=(), seconds=0)
 
@@ -125,10 +127,11 @@ class Measured:
         """What the exporter alone gives."""
         return run_in_child(
             export_bare,
-            BareRequest(self.spec, self.work, self.loaded, dynamo),
+            self.run,
+            dynamo,
             failed=ExportError,
-            limits=self.spec.limits,
-            log=Path(self.work.path("logs", f"bare-{dynamo}.log")),
+            limits=self.run.spec.limits,
+            log=Path(self.run.work.path("logs", f"bare-{dynamo}.log")),
         )
 
     def cost(self) -> Cost:
@@ -173,9 +176,7 @@ def bare_cell(way: str, stages: Measured) -> Cell:
     """The exporter called by hand, and its graph held to the same check."""
     with measured() as cost:
         try:
-            verdict = check_candidate(
-                stages.spec, stages.work, stages.loaded, stages.bare(dynamo=way == "bare dynamo")
-            )
+            verdict = check_candidate(stages.run, stages.bare(dynamo=way == "bare dynamo"))
         except StageError as error:
             reason = str(error)
             verdict = None
@@ -196,16 +197,7 @@ def _unproven(reason: str, cost: Cost, *, end: Any) -> Cell:
     )
 
 
-class BareRequest(NamedTuple):
-    """What the child gets."""
-
-    spec: Spec
-    work: Work
-    loaded: Loaded
-    dynamo: bool
-
-
-def export_bare(request: BareRequest) -> Candidate:
+def export_bare(run: Run, dynamo: bool) -> Candidate:
     """In the child: what a person writes who reads the documentation of ``torch.onnx.export``."""
     import onnx
     import torch
@@ -214,8 +206,8 @@ def export_bare(request: BareRequest) -> Candidate:
     from onnxproof.graph.finalize import name_dims, save_candidate
     from onnxproof.source.module import build_module
 
-    spec, work, loaded, dynamo = request
-    strategy: Strategy = "dynamo" if dynamo else "trace"
+    spec, work, loaded = run.spec, run.work, run.loaded
+    strategy: StrategyName = "dynamo" if dynamo else "trace"
     source = build_module(spec, work)
     args, kwargs = source.arguments(draw(spec.inputs, example_sizes(spec.dims), 0, 0))
     dims: dict[str, Any]

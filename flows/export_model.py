@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from contextvars import ContextVar
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -15,24 +16,45 @@ from flows.artifacts import publish, publish_refusal
 from flows.progress_artifact import is_deployed, watched
 from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.pipeline.outcome import refuse_withheld
-from onnxproof.pipeline.plan import make_plan
-from onnxproof.pipeline.run import Stages, run_chain
+from onnxproof.pipeline.plan import Plan, make_plan
+from onnxproof.pipeline.run import run_stages
 from onnxproof.proof.versions import flow_version
-from onnxproof.records import ExportOutcome, Loaded, Proof, SearchResult, Work
+from onnxproof.records import ExportOutcome, Proof, Run, SearchResult
 from onnxproof.settings import apply_environment, read_settings, require_servers
-from onnxproof.spec import Spec
-from tasks.benchmark import benchmark
-from tasks.check import check
-from tasks.comparison import comparison
-from tasks.conclude import conclude
-from tasks.export import export
-from tasks.load import load
-from tasks.localize import localize
-from tasks.look_up import look_up
-from tasks.measure_elsewhere import measure_elsewhere
-from tasks.promote import promote
-from tasks.register import register
-from tasks.simplify import simplify
+from tasks import dispatch, registry, stages, timing
+
+PLANNED: Final[ContextVar[Plan | None]] = ContextVar("planned", default=None)
+"""The plan of a caller in this process, who has resolved the spec already: the command line."""
+
+
+def _conclude(run: Run, key: str, search: SearchResult) -> Proof:
+    """The task ``conclude``; when no candidate was proven, the page says why."""
+    try:
+        return stages.conclude(run, key, search)
+    except OnnxproofError:
+        publish_refusal(run.spec.name, run.loaded, search)
+        raise
+
+
+class Tasks:
+    """The stages of a run as Prefect tasks, in the order in which ``run_stages`` calls them."""
+
+    # Once; nothing more is done for a version whose proof key is registered.
+    look_up = staticmethod(registry.look_up)
+    load = staticmethod(stages.load)
+    # For each strategy and variant, then for each simplifier of a graph that is proven.
+    export = staticmethod(stages.export)
+    simplify = staticmethod(stages.simplify)
+    check = staticmethod(stages.check)
+    localize = staticmethod(stages.localize)  # only what failed parity
+    # Of all that is proven.
+    benchmark = staticmethod(timing.benchmark)
+    # Of the chosen candidate.
+    conclude = staticmethod(_conclude)
+    register = staticmethod(registry.register)
+    measure_elsewhere = staticmethod(dispatch.measure_elsewhere)
+    compare = staticmethod(timing.compare)
+    promote = staticmethod(registry.promote)  # last: consumers never see what is not proven
 
 
 class Promotion(StrEnum):
@@ -79,15 +101,17 @@ def export_model(
         force: Prove and register again although nothing has changed.
     """
     deployed = is_deployed()
-    settings = read_settings()
-    apply_environment(settings)
-    replaced = [*overrides, *_overrides(promotion, search)]
     try:
-        require_servers(settings)
-        # Whoever reaches the page may start a run, so a deployment runs code that was allowed only.
-        plan = make_plan(model, replaced, settings, local_code=not deployed)
+        plan = PLANNED.get()
+        if plan is None:
+            settings = read_settings()
+            apply_environment(settings)
+            require_servers(settings)
+            replaced = [*overrides, *_overrides(promotion, search)]
+            # Whoever reaches the page may start a run, so a deployment runs allowed code only.
+            plan = make_plan(model, replaced, settings, local_code=not deployed)
         with watched() if deployed else nullcontext():
-            ended = run_chain(plan, ORDER, force=force)
+            ended = run_stages(plan, Tasks(), force=force)
             publish(ended)
             refuse_withheld(ended)
     except OnnxproofError as error:
@@ -95,32 +119,6 @@ def export_model(
     # Prefect's own names: its pages leave runs with other ones out of their lists.
     name = "Cached" if ended.status == "unchanged" else "Completed"
     return Completed(name=name, message=_end_message(ended), data=ended)
-
-
-def concluded(spec: Spec, work: Work, key: str, loaded: Loaded, search: SearchResult) -> Proof:
-    """The task ``conclude``; when no candidate stands, the page says why."""
-    try:
-        return conclude(spec, work, key, loaded, search)
-    except OnnxproofError:
-        publish_refusal(spec.name, loaded, search)
-        raise
-
-
-ORDER = Stages(
-    look_up=look_up,
-    load=load,
-    export=export,
-    simplify=simplify,
-    check=check,
-    localize=localize,
-    benchmark=benchmark,
-    conclude=concluded,
-    register=register,
-    measure_elsewhere=measure_elsewhere,
-    comparison=comparison,
-    promote=promote,
-)
-"""Tasks in the order of a run; export to benchmark for each candidate."""
 
 
 def _overrides(promotion: Promotion, search: Search) -> list[str]:

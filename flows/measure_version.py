@@ -19,9 +19,7 @@ from onnxproof.proof.versions import flow_version
 from onnxproof.records import VersionMeasurement
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from onnxproof.spec import Gates, Provider
-from tasks.describe import describe
-from tasks.log_measurement import log_measurement
-from tasks.measure_version import measure_version as measure
+from tasks import registry, timing
 
 
 @flow(
@@ -56,9 +54,9 @@ def measure_version(
             watched() if deployed else nullcontext(),
             scratch_work(settings.allow, local_code=not deployed) as work,
         ):
-            proof, registration = describe(model)
-            measured = measure(proof, registration, providers, gates, work)
-            log_measurement(registration, measured, work, str(context.flow_run.id))
+            proof, registration = registry.describe(model)
+            measured = timing.measure_version(proof, registration, providers, gates, work)
+            registry.log_measurement(registration, measured, work, str(context.flow_run.id))
             publish_measurement(registration, measured, work)
     except OnnxproofError as error:
         return Failed(message=str(error), data=error)

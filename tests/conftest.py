@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from onnxproof.isolation.child import prepare_children
-from onnxproof.records import Proof
+from onnxproof.records import Proof, Run
 from onnxproof.settings import apply_environment, quiet_environment, read_settings
 from onnxproof.spec import parse_spec
 
@@ -85,7 +85,7 @@ def outside_proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Proof, Path
 
 def prove_toy(spec: dict[str, Any], home: Path) -> tuple[Proof, Path]:
     """A proof by the real stages, and its work folder below ``home``."""
-    from onnxproof.api import plain_stages
+    from onnxproof.pipeline.direct import DirectStages
     from onnxproof.pipeline.plan import make_plan
     from onnxproof.pipeline.run import prove
 
@@ -95,7 +95,7 @@ def prove_toy(spec: dict[str, Any], home: Path) -> tuple[Proof, Path]:
         prepare_children()
         plan = make_plan(parse_spec(spec), (), read_settings(), local_code=True)
         with plan.working() as work:
-            stages = plain_stages()
+            stages = DirectStages()
             loaded = stages.load(plan.spec, work)
-            proof = prove(plan.spec, work, plan.key_of(loaded), loaded, stages)
+            proof = prove(Run(plan.spec, work, loaded), plan.key_of(loaded), stages)
             return proof, Path(work.folder)

@@ -17,7 +17,7 @@ from onnxproof.records import Candidate, Loaded, Work
 from onnxproof.samples.generate import Feed
 from onnxproof.samples.grid import example_sizes
 from onnxproof.samples.test_data import read_set
-from onnxproof.spec import Limits, Spec, Strategy
+from onnxproof.spec import Limits, Spec, StrategyName
 
 Damage = Callable[[onnx.ModelProto], None]
 Stage = Literal["load", "export", "simplify", "check", "benchmark"]
@@ -89,7 +89,7 @@ class Fault:
     subject: str
     caught_by: str  # a verdict of the check, or how a stage ends
     inject: Inject | None = None
-    strategy: Strategy = "trace"
+    strategy: StrategyName = "trace"
     stage: Stage = "check"  # where it is to be caught
     broken: Callable[[], AbstractContextManager[object]] | None = None
     limits: Limits | None = None  # also: it must run in a child

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from benchmarks.faultlist.breakage import no_weight_match
 from benchmarks.faultlist.fault import Fault, Stage, Victim
 from benchmarks.faultlist.subjects import SUBJECTS
-from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.benchmark.stage import measure_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import (
     BadInput,
     BenchmarkError,
@@ -24,12 +24,12 @@ from onnxproof.errors import (
     SimplifyError,
     StageError,
 )  # fmt: skip
-from onnxproof.export.stage import ExportRequest, export_in_child
+from onnxproof.export.stage import export_in_child
 from onnxproof.isolation.child import run_in_child
-from onnxproof.records import Candidate, CheckResult, Loaded, Work
-from onnxproof.reference.stage import LoadRequest, build_reference
-from onnxproof.simplify.stage import SimplifyRequest, simplify_in_child
-from onnxproof.spec import Limits, Strategy
+from onnxproof.records import Candidate, CheckResult, Loaded, Run, Work
+from onnxproof.reference.stage import build_reference
+from onnxproof.simplify.stage import simplify_in_child
+from onnxproof.spec import Limits, StrategyName
 from onnxproof.usercode.source_lines import without_folders
 
 ROOT: Final = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ class Bench:
     def __init__(self, folder: Path, *, children: bool) -> None:
         self.folder = folder
         self.children = children
-        self.victims: dict[tuple[str, Strategy], Victim] = {}
+        self.victims: dict[tuple[str, StrategyName], Victim] = {}
         self.copies = 0
 
     def judge(self, fault: Fault) -> Found:
@@ -113,22 +113,24 @@ class Bench:
 
     def _after_export(
         self, fault: Fault, victim: Victim
-    ) -> tuple[CheckRequest, CheckResult | None]:
+    ) -> tuple[tuple[Run, Candidate], CheckResult | None]:
         spec, work, loaded, candidate = victim
         if fault.inject:
             candidate = fault.inject(victim)
         if fault.stage == "simplify":
-            request = SimplifyRequest(work, loaded, candidate)
+            request = (Run(spec, work, loaded), candidate)
             candidate = self._run("simplify", fault, victim, simplify_in_child, request)
-        asked = CheckRequest(spec, work, loaded, candidate)
+        asked = (Run(spec, work, loaded), candidate)
         if fault.stage == "benchmark":
-            timed = BenchmarkRequest(spec, work, (candidate,))
+            timed = (spec, work, (candidate,))
             self._run("benchmark", fault, victim, measure_in_child, timed)
             return asked, None
         result: CheckResult = self._run("check", fault, victim, check_in_child, asked)
         return asked, result
 
-    def _check(self, victim: Victim, asked: CheckRequest, breakage: Breakage) -> CheckResult:
+    def _check(
+        self, victim: Victim, asked: tuple[Run, Candidate], breakage: Breakage
+    ) -> CheckResult:
         """Again, with another breakage than the fault's own."""
         fault = Fault("", "", "", "", broken=breakage)
         result: CheckResult = self._run("check", fault, victim, check_in_child, asked)
@@ -154,13 +156,18 @@ class Bench:
             local_code=False,
         )  # fmt: skip
         bare = Victim(spec, work, None, None)  # type: ignore[arg-type]  # made in a moment
-        loaded: Loaded = self._run("load", fault, bare, build_reference, LoadRequest(spec, work))
-        request = ExportRequest(spec, work, loaded, fault.strategy)
+        loaded: Loaded = self._run("load", fault, bare, build_reference, (spec, work))
+        request = (Run(spec, work, loaded), fault.strategy)
         candidate: Candidate = self._run("export", fault, bare, export_in_child, request)
         return Victim(spec, work, loaded, candidate)
 
     def _run(
-        self, name: Stage, fault: Fault, victim: Victim, stage: Callable[[Any], Any], request: Any
+        self,
+        name: Stage,
+        fault: Fault,
+        victim: Victim,
+        stage: Callable[..., Any],
+        request: tuple[Any, ...],
     ) -> Any:
         here = name == fault.stage
         under = Under(fault.broken if here else None, stage, request)

@@ -10,8 +10,8 @@ from typing import Any, Final
 from benchmarks.fidelity.rows import Row
 from benchmarks.json_lines import versions
 from benchmarks.stopwatch import ROOT
-from onnxproof.api import plain_stages
-from onnxproof.records import Work
+from onnxproof.pipeline.direct import DirectStages
+from onnxproof.records import Run, Work
 from onnxproof.spec import override, parse_spec
 
 DEMOS: Final = ("digits-cnn", "minilm")
@@ -28,12 +28,12 @@ def cost(number: int, folder: Path) -> Row:
     sizes = ", ".join(f"{dim}: 1" for dim in data["dims"] if dim == "batch")
     spec = parse_spec(override(data, [f"benchmark.at=[{{{sizes}}}]"]), name)
     work = Work(folder=str(folder), roots=(str(ROOT),), allow=(), metadata={}, local_code=True)
-    stages = plain_stages()
-    loaded = stages.load(spec, work)
-    plain = stages.export(spec, work, loaded, "dynamo", "")
-    both = (plain, stages.simplify(spec, work, loaded, plain, "onnxsim"))
+    stages = DirectStages()
+    run = Run(spec, work, stages.load(spec, work))
+    plain = stages.export(run, "dynamo")
+    both = (plain, stages.simplify(run, plain, "onnxsim"))
     start = time.monotonic()
-    found = stages.benchmark(spec, work, both)
+    found = stages.benchmark(run, both)
     return Row(
         name=f"cost {number}",
         part="cost",

@@ -22,6 +22,7 @@ from flows.cli.exit import (
     write_outcome,
 )
 from onnxproof.errors import BadInput, ExportError
+from onnxproof.spec import StrategyName
 
 if TYPE_CHECKING:
     from onnxproof.records import ExportOutcome
@@ -90,10 +91,9 @@ def export(
     from onnxproof.pipeline.plan import override_lines
 
     with reported(json):
-        _allow(allow)
         lines = [*override_lines(pairs(inputs), ranges(dims)), *(values or ())]
         with watched(progress_console):
-            outcome = _run_flow(model, lines, promote, force=force)
+            outcome = _run_flow(model, lines, promote, allow or (), force=force)
         if json:
             write_outcome(json, outcome)
         show_outcome(console, outcome)
@@ -117,13 +117,16 @@ def init(
     from onnxproof.pipeline.resolve import name_for
 
     with reported():
-        _allow(allow)
         path = output or Path(f"{name_for(model)}.yaml")
         if path.exists():
             raise BadInput(f"{path} is there already; choose another with -o, or remove it")
         with watched(progress_console):
             text = first_spec(
-                model, overrides=values or (), inputs=pairs(inputs), dims=ranges(dims)
+                model,
+                overrides=values or (),
+                inputs=pairs(inputs),
+                dims=ranges(dims),
+                allow=allow or (),
             )
         write_file(path, text)
         console.print(f"{path} written. Look at it, then: onnxproof export {path}", highlight=False)
@@ -134,7 +137,7 @@ def operators(
     model: Model,
     *,
     strategy: Annotated[
-        Literal["dynamo", "trace", "script"] | None,
+        StrategyName | None,
         typer.Option(help="Ask this one; all of the spec's if left out."),
     ] = None,
     inputs: Inputs = None,
@@ -148,7 +151,6 @@ def operators(
     from onnxproof.api import list_operators
 
     with reported():
-        _allow(allow)
         with watched(progress_console):
             reports = list_operators(
                 model,
@@ -156,6 +158,7 @@ def operators(
                 overrides=values or (),
                 inputs=pairs(inputs),
                 dims=ranges(dims),
+                allow=allow or (),
             )
         if json:
             lines = ",\n".join(report.model_dump_json(indent=2) for report in reports)
@@ -240,25 +243,27 @@ def main() -> None:
 
 
 def _run_flow(
-    model: str, overrides: Sequence[str], promote: str | None, *, force: bool
+    model: str, overrides: Sequence[str], promote: str | None, allow: Sequence[str], *, force: bool
 ) -> ExportOutcome:
-    from onnxproof.pipeline.plan import prepare_early
-    from onnxproof.pipeline.resolve import resolve_spec
+    from onnxproof.pipeline.plan import make_plan, start_children_early
     from onnxproof.progress import say
     from onnxproof.settings import apply_environment, read_settings, require_servers, shown_url
 
-    settings = read_settings()
-    # A bad spec is known before Prefect starts.
-    spec, roots = resolve_spec(model, overrides, settings.catalog)
-    require_servers(settings)
+    settings = read_settings(allow=allow)
     apply_environment(settings)
+    replaced = [*overrides, *([f"promote={promote}"] if promote else [])]
+    # A bad spec is known before Prefect starts, and the flow takes this plan.
+    plan = make_plan(model, replaced, settings, local_code=True)
+    require_servers(settings)
     _make(settings.home)
-    prepare_early(spec, roots, settings, local_code=True, force=force)
+    start_children_early(plan, force=force)
     server = settings.prefect_api_url
     say("prefect", f"start the flow on {shown_url(server) if server else 'a temporary Prefect'}")
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from flows.export_model import Promotion, export_model
+    from flows.export_model import PLANNED, Promotion, export_model
+
+    PLANNED.set(plan)
 
     # Whoever started it sees it end. The thread that sends the heartbeats sleeps in whole seconds
     # and is waited for.
@@ -281,9 +286,3 @@ def _make(home: Path) -> None:
             f"cannot make the folder {home}: {error.strerror}; "
             "set ONNXPROOF_HOME to a folder that can be written"
         ) from None
-
-
-def _allow(packages: Sequence[str] | None) -> None:
-    """Add to the list that the environment holds, where everything looks for it."""
-    listed = [os.environ.get("ONNXPROOF_ALLOW", ""), *(packages or ())]
-    os.environ["ONNXPROOF_ALLOW"] = ",".join(filter(None, listed))

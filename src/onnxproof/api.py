@@ -6,18 +6,16 @@ They raise the errors of ``onnxproof.errors`` and read the same environment as t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from onnxproof.records import ExportOutcome, OperatorReport, Proof, Registration
 from onnxproof.settings import Settings, apply_environment, read_settings, require_servers
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec, StrategyName
 
 if TYPE_CHECKING:
     from onnxproof.commands.bench import Bench
     from onnxproof.commands.doctor import Finding
-    from onnxproof.pipeline.run import Stages
     from onnxproof.proof.verify import Replay
 
 
@@ -50,9 +48,10 @@ def export_model(
         Refused: Another gate said no; nothing was registered.
         ServerUnreachable: MLflow does not answer.
     """
+    from onnxproof.pipeline.direct import DirectStages
     from onnxproof.pipeline.outcome import refuse_withheld
     from onnxproof.pipeline.plan import make_plan, override_lines
-    from onnxproof.pipeline.run import run_chain
+    from onnxproof.pipeline.run import run_stages
 
     settings = _settings(allow)
     require_servers(settings)
@@ -61,7 +60,7 @@ def export_model(
         lines.append(f"promote={promote}")
     named = model if isinstance(model, Spec) else str(model)
     plan = make_plan(named, lines, settings, local_code=True)
-    ended = run_chain(plan, plain_stages(), force=force)
+    ended = run_stages(plan, DirectStages(), force=force)
     refuse_withheld(ended)
     return ended
 
@@ -102,7 +101,7 @@ def first_spec(
 def list_operators(
     model: str | Path | Spec,
     *,
-    strategies: Sequence[Strategy] = (),
+    strategies: Sequence[StrategyName] = (),
     overrides: Sequence[str] = (),
     inputs: Mapping[str, str] | None = None,
     dims: Mapping[str, tuple[int, int]] | None = None,
@@ -123,13 +122,13 @@ def list_operators(
         LoadError: The model could not be built.
     """
     from onnxproof.commands import operators
-    from onnxproof.pipeline.plan import make_plan, override_lines, prepare_for
+    from onnxproof.pipeline.plan import make_plan, override_lines, start_children
 
     settings = _settings(allow)
     lines = [*override_lines(inputs, dims), *overrides]
     named = model if isinstance(model, Spec) else str(model)
     plan = make_plan(named, lines, settings, local_code=True)
-    prepare_for(plan.spec, plan.roots, settings.allow, local_code=True)
+    start_children(plan)
     asked = strategies or plan.spec.export.strategies
     return operators.list_operators(plan.spec, plan.roots, settings.allow, asked)
 
@@ -202,37 +201,7 @@ def examine_machine() -> tuple[Finding, ...]:
     return examine(read_settings())
 
 
-def plain_stages() -> Stages:
-    """The stages as plain functions."""
-    from onnxproof.benchmark.stage import measure
-    from onnxproof.check.stage import check_candidate
-    from onnxproof.export.stage import export_onnx
-    from onnxproof.localize.stage import localize
-    from onnxproof.pipeline.conclude import conclude
-    from onnxproof.pipeline.load import load_source
-    from onnxproof.pipeline.run import Stages
-    from onnxproof.promotion.comparison import compare_with_champion
-    from onnxproof.promotion.measure_version import measure_elsewhere
-    from onnxproof.simplify.stage import simplify
-    from onnxproof.tracking import find_version, promote, register
-
-    return Stages(
-        look_up=find_version,
-        load=load_source,
-        export=export_onnx,
-        simplify=simplify,
-        check=check_candidate,
-        localize=localize,
-        benchmark=measure,
-        conclude=conclude,
-        register=register,
-        measure_elsewhere=measure_elsewhere,
-        comparison=compare_with_champion,
-        promote=promote,
-    )
-
-
 def _settings(allow: Sequence[str] = ()) -> Settings:
-    settings = read_settings()
+    settings = read_settings(allow=allow)
     apply_environment(settings)
-    return replace(settings, allow=(*settings.allow, *allow))
+    return settings

@@ -11,7 +11,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -35,10 +35,15 @@ class Settings:
     catalog: Path  # folder of named specs
 
 
-def read_settings() -> Settings:
-    """Settings from the environment, and from ``servers.json`` where a server there answers."""
+def read_settings(*, allow: Sequence[str] = ()) -> Settings:
+    """Settings from the environment, and from ``servers.json`` where a server there answers.
+
+    Args:
+        allow: Packages whose code may be loaded, besides those of ``ONNXPROOF_ALLOW``.
+    """
     home = Path(os.environ.get("ONNXPROOF_HOME") or ".onnxproof").expanduser().absolute()
     servers = read_servers(home)
+    allowed = (os.environ.get("ONNXPROOF_ALLOW", ""), *allow)
     return Settings(
         home=home,
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
@@ -47,9 +52,7 @@ def read_settings() -> Settings:
         artifact_root=home / "mlartifacts",
         prefect_api_url=os.environ.get("PREFECT_API_URL")
         or _running(servers.get("prefect", {}).get("api_url")),
-        allow=tuple(
-            filter(None, os.environ.get("ONNXPROOF_ALLOW", "").replace(" ", "").split(","))
-        ),
+        allow=tuple(filter(None, re.split(r"[ ,]+", ",".join(allowed)))),
         catalog=Path(os.environ.get("ONNXPROOF_CATALOG") or "deployments/catalog").absolute(),
     )
 

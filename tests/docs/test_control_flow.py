@@ -11,12 +11,12 @@ import onnx
 import pytest
 
 from onnxproof import export_model
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import ExportError
 from onnxproof.export.hints import against_refusal
-from onnxproof.records import CheckResult
+from onnxproof.records import CheckResult, Run
 from onnxproof.samples.test_data import read_set
-from onnxproof.spec import Spec, Strategy, parse_spec
+from onnxproof.spec import Spec, StrategyName, parse_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROOT, work_in
 
@@ -43,12 +43,12 @@ def spec_for(factory: str, inputs: dict[str, str], **source: Any) -> Spec:
     )
 
 
-def proven(folder: Path, spec: Spec, strategy: Strategy) -> tuple[list[str], CheckResult, str]:
+def proven(folder: Path, spec: Spec, strategy: StrategyName) -> tuple[list[str], CheckResult, str]:
     """Operators of the graph, the verdicts on it, and the line that they blame."""
     work = work_in(folder)
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
-    check = check_in_child(CheckRequest(spec, work, loaded, candidate))
+    check = check_in_child(Run(spec, work, loaded), candidate)
     where, _ = against_refusal(candidate, check)
     return list(operators(onnx.load(work.path(candidate.model.path)).graph)), check, where
 
@@ -69,7 +69,9 @@ def line_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
-def test_a_constant_count_is_unrolled_by_every_strategy(tmp_path: Path, strategy: Strategy) -> None:
+def test_a_constant_count_is_unrolled_by_every_strategy(
+    tmp_path: Path, strategy: StrategyName
+) -> None:
     for count in (2, 3):
         folder = tmp_path / str(count)
         spec = spec_for("rounds", IMAGE, kwargs={"count": count})
@@ -118,7 +120,7 @@ def test_torch_export_keeps_a_while_loop(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_a_python_number_is_baked_in_by_all_but_scripting(
-    tmp_path: Path, strategy: Strategy
+    tmp_path: Path, strategy: StrategyName
 ) -> None:
     found, check, _ = proven(tmp_path, spec_for("numbered_rounds", NUMBERED), strategy)
     assert found == ["Conv", "Tanh"] * 5

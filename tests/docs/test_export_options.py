@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch.onnx import OperatorExportTypes, TrainingMode, utils
 
-from onnxproof.spec import Spec, Strategy, read_spec
+from onnxproof.spec import Spec, StrategyName, read_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROOT, spec_of, work_in
 
 # What exporters say of themselves.
 pytestmark = pytest.mark.filterwarnings("ignore")
-EACH: tuple[Strategy, ...] = ("dynamo", "trace", "script")
+EACH: tuple[StrategyName, ...] = ("dynamo", "trace", "script")
 
 CLASSIC = [
     "export_params", "verbose", "training", "input_names", "output_names", "aten", "export_raw_ir",
@@ -72,7 +72,7 @@ def scaled():
 """
 
 
-def given(strategy: Strategy, spec: Spec, folder: Path, *roots: Path) -> dict[str, Any]:
+def given(strategy: StrategyName, spec: Spec, folder: Path, *roots: Path) -> dict[str, Any]:
     """Every argument with which the one call of ``torch.onnx.export`` was made, defaults too."""
     calls: list[dict[str, Any]] = []
     real = torch.onnx.export
@@ -101,7 +101,7 @@ def said_of(parameter: str) -> str:
 
 @pytest.mark.parametrize("strategy", EACH)
 def test_a_value_that_the_tables_state_is_the_one_that_torch_gets(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     call = given(strategy, spec_of(), tmp_path)
     stated = {
@@ -126,7 +126,7 @@ def test_a_value_that_the_tables_state_is_the_one_that_torch_gets(
 
 @pytest.mark.parametrize("strategy", EACH)
 def test_weights_that_go_outside_are_not_exported_and_not_folded_by_torchscript(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     call = given(strategy, spec_of(export={"external_data": "always"}), tmp_path)
     assert call["export_params"] is call["do_constant_folding"] is (strategy == "dynamo")
@@ -139,7 +139,7 @@ def test_weights_that_go_outside_are_not_exported_and_not_folded_by_torchscript(
 
 @pytest.mark.parametrize("strategy", EACH)
 def test_names_are_those_of_the_spec_and_dynamo_gets_its_tensors_alone(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     (tmp_path / f"net_with_number_{strategy}.py").write_text(NUMBER)
     spec = spec_of(
@@ -158,7 +158,7 @@ def test_names_are_those_of_the_spec_and_dynamo_gets_its_tensors_alone(
 
 @pytest.mark.parametrize("strategy", EACH)
 def test_the_opset_is_the_specs_or_the_newest_that_both_sides_take(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     own = given(strategy, spec_of(export={"opset": 18}), tmp_path / "own")
     newest = given(strategy, spec_of(export={"min_onnxruntime": "1.23"}), tmp_path / "newest")
@@ -168,7 +168,7 @@ def test_the_opset_is_the_specs_or_the_newest_that_both_sides_take(
 
 @pytest.mark.parametrize("strategy", EACH)
 def test_dims_are_axes_for_torchscript_and_shapes_with_ranges_for_dynamo(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     call = given(strategy, spec_of(), tmp_path)
     if strategy == "dynamo":
@@ -182,7 +182,7 @@ def test_dims_are_axes_for_torchscript_and_shapes_with_ranges_for_dynamo(
 
 @pytest.mark.parametrize("strategy", EACH)
 def test_torchscript_writes_to_a_buffer_and_dynamo_to_nothing(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     file = given(strategy, spec_of(), tmp_path)["f"]
     assert file is None if strategy == "dynamo" else isinstance(file, io.BytesIO)
@@ -190,7 +190,7 @@ def test_torchscript_writes_to_a_buffer_and_dynamo_to_nothing(
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_translations_are_a_table_for_dynamo_and_domains_for_torchscript(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     spec = read_spec(ROOT / "examples" / "custom_operator.yaml", ["check.samples=1"])
     call = given(strategy, spec, tmp_path)

@@ -15,8 +15,9 @@ from prefect.client.schemas.filters import (
 from prefect.flow_engine import run_flow
 from prefect.utilities.callables import parameter_schema
 
-from flows.export_model import ORDER, export_model
+from flows.export_model import Tasks, export_model
 from onnxproof.errors import BadInput, ProofRefused
+from onnxproof.pipeline.stages import Stages
 from onnxproof.proof.versions import flow_version
 from onnxproof.records import ExportOutcome
 from tests.helpers.model_to_damage import line_of
@@ -155,7 +156,7 @@ def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]
         "benchmark-toy",
         "conclude-toy",
         "register-toy",
-        "comparison-toy-v1",
+        "compare-toy-v1",
         "promote-toy-v1",
     ]
 
@@ -163,7 +164,10 @@ def test_the_order_of_the_tasks_is_that_of_a_run(write_spec: Callable[..., Path]
 def test_every_stage_of_a_run_is_a_task() -> None:
     from prefect import Task
 
-    plain = [name for name in ORDER.__slots__ if not isinstance(getattr(ORDER, name), Task)]
+    names = {name for stages in (Stages, *Stages.__bases__) for name in vars(stages)}
+    stages = {name for name in names if not name.startswith("_")}
+    assert stages == {name for name in vars(Tasks) if not name.startswith("_")}
+    plain = [name for name in stages if not isinstance(getattr(Tasks, name), Task)]
     assert plain == ["conclude"]  # a task too, with the refusal's page around it
 
 

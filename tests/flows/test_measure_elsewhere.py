@@ -21,7 +21,7 @@ from onnxproof.api import export_model
 from onnxproof.errors import BenchmarkError
 from onnxproof.records import Registration
 from onnxproof.spec import Elsewhere, Gates
-from tasks.fleet import measured_by
+from tasks.dispatch import measured_by
 from tests.conftest import ROOT, TOY
 from tests.flows.conftest import Ended
 
@@ -159,7 +159,7 @@ def test_a_run_whose_asker_is_interrupted_is_cancelled(
     def interrupt(*_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.fleet.say", interrupt)  # what it does while it waits
+    monkeypatch.setattr("tasks.dispatch.say", interrupt)  # what it does while it waits
     asked = Elsewhere.model_validate(asking("left")["benchmark"]["elsewhere"][0])
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(measure_version), "left")

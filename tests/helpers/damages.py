@@ -11,9 +11,8 @@ import onnx
 from onnx import numpy_helper
 
 from onnxproof.artifact import Artifact
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.localize.stage import LocalizeRequest
-from onnxproof.records import Candidate, Divergence, Loaded, Work
+from onnxproof.check.stage import check_in_child
+from onnxproof.records import Candidate, CheckResult, Divergence, Loaded, Run, Work
 from onnxproof.runtime import open_session
 from onnxproof.samples.test_data import read_set
 from onnxproof.spec import Spec
@@ -79,7 +78,16 @@ DAMAGES: dict[Damage, tuple[str, str, str]] = {
 }
 
 
-def damaged(exported: Exported, label: str, damage: Damage, folder: Path) -> LocalizeRequest:
+class Refused(NamedTuple):
+    """What the stage localize is given."""
+
+    run: Run
+    candidate: Candidate
+    check: CheckResult
+    plain: Candidate | None = None
+
+
+def damaged(exported: Exported, label: str, damage: Damage, folder: Path) -> Refused:
     """A copy of a run whose graph was damaged after its export, and was refused by the check."""
     spec, work, loaded, candidates = exported
     moved = work.model_copy(update={"folder": str(folder)})
@@ -95,16 +103,16 @@ def damaged(exported: Exported, label: str, damage: Damage, folder: Path) -> Loc
     places = Path(work.path("candidates", label, "places.json"))
     (file.parent / "places.json").symlink_to(places)
     wrong = candidate.model_copy(update={"model": Artifact.of(moved.folder, candidate.model.path)})
-    check = check_in_child(CheckRequest(spec, moved, loaded, wrong))
+    check = check_in_child(Run(spec, moved, loaded), wrong)
     assert check.reason.startswith("parity: ")
-    return LocalizeRequest(spec, moved, loaded, wrong, check)
+    return Refused(Run(spec, moved, loaded), wrong, check)
 
 
-def runs_alone(request: LocalizeRequest, found: Divergence) -> tuple[np.ndarray, np.ndarray]:
+def runs_alone(refused: Refused, found: Divergence) -> tuple[np.ndarray, np.ndarray]:
     """What the reproducer gives, and what it should."""
     assert found.reproducer is not None
-    assert found.reproducer.unchanged(request.work.folder)
-    path = Path(request.work.path(found.reproducer.path))
+    assert found.reproducer.unchanged(refused.run.work.folder)
+    path = Path(refused.run.work.path(found.reproducer.path))
     feed, expected = read_set(path.parent / "test_data_set_0")
     assert list(expected) == [found.tensor]
     return open_session(path).run(feed)[found.tensor], expected[found.tensor]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
@@ -12,10 +13,11 @@ from onnxproof.records import (
     CheckResult,
     Divergence,
     Ratio,
+    Run,
     SearchResult,
-    Simplifier,
+    SimplifierName,
 )
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec, StrategyName
 from tests.helpers.graphs import benchmark_of, candidate_of, verdicts_on
 from tests.helpers.specs import spec_of
 
@@ -45,14 +47,14 @@ class Stages:
         self.timed: list[str] = []
         self.rounds: list[list[str]] = []
 
-    def export(self, strategy: Strategy, variant: str = "") -> Candidate:
+    def export(self, run: Run, strategy: StrategyName, variant: str = "") -> Candidate:
         return self._make(candidate_of(strategy, variant=variant), "export")
 
-    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
+    def simplify(self, run: Run, candidate: Candidate, simplifier: SimplifierName) -> Candidate:
         simplified = candidate.model_copy(update={"simplifier": simplifier, "nodes": 8})
         return self._make(simplified, "simplify")
 
-    def check(self, candidate: Candidate) -> CheckResult:
+    def check(self, run: Run, candidate: Candidate) -> CheckResult:
         self.calls.append(f"check {candidate.label}")
         if candidate.label in self.unchecked:
             raise self.unchecked[candidate.label]
@@ -60,13 +62,13 @@ class Stages:
         return verdicts.model_copy(update={"kernels": self.kernels.get(candidate.label, {})})
 
     def localize(
-        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+        self, run: Run, candidate: Candidate, check: CheckResult, plain: Candidate | None = None
     ) -> Divergence:
         against = plain.label if plain else "PyTorch"
         self.localized.append((candidate.label, against))
         return self.divergence.model_copy(update={"against": against})
 
-    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+    def benchmark(self, run: Run, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
         self.timed = [candidate.label for candidate in candidates]
         self.rounds.append(self.timed)
         timed = benchmark_of(**dict.fromkeys(self.timed, 0.5))
@@ -88,6 +90,11 @@ class Stages:
         model = candidate.model.model_copy(update={"size_bytes": size, "sha256": digest})
         nodes = self.nodes.get(label, candidate.nodes)
         return candidate.model_copy(update={"model": model, "nodes": nodes})
+
+
+def searched(spec: Spec, stages: Stages) -> SearchResult:
+    """The search for a spec; nothing asks for a work folder or a reference."""
+    return search_candidates(Run(spec, None, None), stages)  # type: ignore[arg-type]
 
 
 def asked(search: str = "first", **sections: Any) -> Spec:

@@ -12,7 +12,7 @@ from onnx import numpy_helper, parser
 from torch import nn
 
 from onnxproof.artifact import Artifact
-from onnxproof.export.stage import ExportRequest, export_in_child
+from onnxproof.export.stage import export_in_child
 from onnxproof.graph.finalize import save_candidate
 from onnxproof.records import (
     BenchmarkResult,
@@ -24,15 +24,16 @@ from onnxproof.records import (
     OutputParity,
     Reference,
     Registration,
-    Simplifier,
+    Run,
+    SimplifierName,
     TensorRecord,
     Verdict,
     Work,
 )
-from onnxproof.reference.stage import LoadRequest, build_reference
+from onnxproof.reference.stage import build_reference
 from onnxproof.reference.weight_index import StateWriter
 from onnxproof.samples.generate import Feed
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec, StrategyName
 
 DIGEST = "5" * 64
 AFFINE = """
@@ -55,14 +56,14 @@ REGISTRATION = Registration(
 
 def load(spec: Spec, work: Work) -> Loaded:
     """The real stage, in this process."""
-    return build_reference(LoadRequest(spec, work))
+    return build_reference(spec, work)
 
 
 def export(
-    spec: Spec, work: Work, loaded: Loaded, strategy: Strategy, variant: str = ""
+    spec: Spec, work: Work, loaded: Loaded, strategy: StrategyName, variant: str = ""
 ) -> Candidate:
     """The real stage, in this process."""
-    return export_in_child(ExportRequest(spec, work, loaded, strategy, variant))
+    return export_in_child(Run(spec, work, loaded), strategy, variant)
 
 
 def save_bert(folder: Path) -> None:
@@ -89,8 +90,8 @@ def model_of(text: str) -> onnx.ModelProto:
 def save(
     model: str | onnx.ModelProto,
     work: Work,
-    strategy: Strategy = "trace",
-    simplifier: Simplifier = "none",
+    strategy: StrategyName = "trace",
+    simplifier: SimplifierName = "none",
 ) -> Candidate:
     """A candidate with this graph, as a strategy would have left it."""
     graph = model_of(model) if isinstance(model, str) else model
@@ -161,8 +162,8 @@ def affine_reference(work: Work) -> Loaded:
 
 
 def candidate_of(
-    strategy: Strategy = "dynamo",
-    simplifier: Simplifier = "none",
+    strategy: StrategyName = "dynamo",
+    simplifier: SimplifierName = "none",
     *,
     size_bytes: int = 100_000,
     nodes: int = 10,

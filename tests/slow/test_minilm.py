@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from examples import minilm
-from onnxproof.api import plain_stages
+from onnxproof.pipeline.direct import DirectStages
 from onnxproof.pipeline.plan import make_plan
 from onnxproof.pipeline.run import prove
+from onnxproof.records import Run
 from onnxproof.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +24,9 @@ def test_the_proven_file_has_the_neighbors_of_pytorch(
     minilm.write_weights()
     plan = make_plan("minilm", ["benchmark.samples=2"], read_settings(), local_code=True)
     with plan.working() as work:
-        stages = plain_stages()
+        stages = DirectStages()
         loaded = stages.load(plan.spec, work)
-        proof = prove(plan.spec, work, plan.key_of(loaded), loaded, stages)
+        proof = prove(Run(plan.spec, work, loaded), plan.key_of(loaded), stages)
     assert proof.loaded.parameters == 22_565_376
     model = work.path("model.onnx")
     feed = minilm.tokenize()

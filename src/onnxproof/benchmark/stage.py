@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from onnxproof.benchmark.memory import Stored, memory_of
 from onnxproof.benchmark.profile import Profiled, profiles
@@ -27,6 +27,7 @@ from onnxproof.records import (
     Candidate,
     Profile,
     Ratio,
+    Run,
     Verdict,
     Work,
     label_of,
@@ -38,17 +39,8 @@ FEWEST_TO_LEAVE: Final = 3
 """Repetitions after which a candidate may be shown to be slower, if it is so by far."""
 
 
-class BenchmarkRequest(NamedTuple):
-    """What the child gets."""
-
-    spec: Spec
-    work: Work
-    candidates: tuple[Candidate, ...]
-
-
 def measure(
-    spec: Spec,
-    work: Work,
+    run: Run,
     candidates: tuple[Candidate, ...],
     *,
     alone: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -60,11 +52,14 @@ def measure(
     Raises:
         BenchmarkError: A required provider is not there, or the child failed.
     """
+    spec, work = run.spec, run.work
     waiting = partial(say, "benchmark", "wait for another benchmark to end")
     with alone(), alone_on_this_machine(waiting):
         result = run_in_child(
             measure_in_child,
-            BenchmarkRequest(spec, work, candidates),
+            spec,
+            work,
+            candidates,
             failed=BenchmarkError,
             limits=spec.limits,
             log=Path(work.path("logs", "benchmark.log")),
@@ -80,14 +75,13 @@ def measure(
         return weighed.model_copy(update={"seconds": seconds})
 
 
-def measure_in_child(request: BenchmarkRequest) -> BenchmarkResult:
+def measure_in_child(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
     """In the child: open everything and time it, once for each repetition."""
-    spec, work, candidates = request
     models = {candidate.label: Path(work.path(candidate.model.path)) for candidate in candidates}
     measurement = Measurement(Workload.of(spec), work, models)
     names, timings = ", ".join(models), measurement.timings
     with ExitStack() as stack:
-        runners = _Runners(request, measurement, stack)
+        runners = _Runners(spec, work, candidates, measurement, stack)
         repeat(
             measurement.workload,
             runners.open,
@@ -104,14 +98,19 @@ class _Runners:
     """PyTorch and the candidates, opened repetition by repetition."""
 
     def __init__(
-        self, request: BenchmarkRequest, measurement: Measurement, stack: ExitStack
+        self,
+        spec: Spec,
+        work: Work,
+        candidates: tuple[Candidate, ...],
+        measurement: Measurement,
+        stack: ExitStack,
     ) -> None:
-        self.request, self.stack = request, stack
+        self.spec, self.work, self.candidates, self.stack = spec, work, candidates, stack
         self.workload, self.timings = measurement.workload, measurement.timings
         self.skipped = measurement.skipped
         self.models = dict(measurement.models)
-        self.libraries = noted_libraries(request.work.folder)
-        self.benchmark = request.spec.benchmark
+        self.libraries = noted_libraries(work.folder)
+        self.benchmark = spec.benchmark
         self.baselines: list[Baseline] = []
         self.pytorch: list[Runner] = []
 
@@ -144,28 +143,23 @@ class _Runners:
             Profiled(
                 candidate.label,
                 self.models[candidate.label],
-                modules_of(
-                    self.request.work, label_of(candidate.strategy, variant=candidate.variant)
-                ),
+                modules_of(self.work, label_of(candidate.strategy, variant=candidate.variant)),
             )
-            for candidate in self.request.candidates
+            for candidate in self.candidates
             if candidate.label in self.models
         ]
         providers = self.benchmark.providers
-        return profiles(self.workload, self.request.work, models, providers, self.libraries)
+        return profiles(self.workload, self.work, models, providers, self.libraries)
 
     def _sessions(self, *, backwards: bool) -> Opened:
-        return open_all(
-            self.benchmark, self.request.work, self.models, self.libraries, backwards=backwards
-        )
+        return open_all(self.benchmark, self.work, self.models, self.libraries, backwards=backwards)
 
     def _begin(self, opened: Opened) -> None:
         self.skipped += opened.skipped
         self.benchmark = self.benchmark.model_copy(update={"providers": opened.providers})
-        spec, work, _ = self.request
         devices = dict.fromkeys(runner.device for runner in opened.runners)
         for device in devices or ("cpu",):
-            found = self.stack.enter_context(baseline(spec, work, device))
+            found = self.stack.enter_context(baseline(self.spec, self.work, device))
             if found is not None:
                 self.baselines.append(found)
                 self.pytorch += found.eager()

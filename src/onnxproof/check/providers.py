@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onnxproof.check.parity import parity_verdict
 from onnxproof.errors import OnnxproofError, one_line
-from onnxproof.records import Candidate, Loaded, Outcome, ProviderCheck, Verdict, Work
+from onnxproof.records import Candidate, Outcome, ProviderCheck, Run, Verdict
 from onnxproof.runtime import Profiling, open_session, precision_of
 from onnxproof.samples.test_data import read_set
 from onnxproof.spec import CPU, Provider, Spec
@@ -24,7 +24,7 @@ def providers_besides(spec: Spec) -> Iterator[Provider]:
 
 
 def check_providers(
-    spec: Spec, work: Work, loaded: Loaded, candidate: Candidate, libraries: Sequence[str]
+    run: Run, candidate: Candidate, libraries: Sequence[str]
 ) -> tuple[ProviderCheck, ...]:
     """Parity over every sample on each provider, with the tolerance that its precision needs.
 
@@ -35,21 +35,16 @@ def check_providers(
         SourceError: It is required, and what names the library of a plug-in gives none.
     """
     return tuple(
-        check_provider(spec, work, loaded, candidate, provider, libraries)
-        for provider in providers_besides(spec)
+        check_provider(run, candidate, provider, libraries)
+        for provider in providers_besides(run.spec)
     )
 
 
 def check_provider(
-    spec: Spec,
-    work: Work,
-    loaded: Loaded,
-    candidate: Candidate,
-    provider: Provider,
-    libraries: Sequence[str],
+    run: Run, candidate: Candidate, provider: Provider, libraries: Sequence[str]
 ) -> ProviderCheck:
     """Parity over every sample on one provider, as ``check_providers`` has it."""
-    name, reference = f"parity on {provider.name}", loaded.reference
+    name, work, reference = f"parity on {provider.name}", run.work, run.loaded.reference
     precision = precision_of(provider.name, provider.options)
     try:
         session = open_session(
@@ -71,7 +66,7 @@ def check_provider(
         verdict = Verdict(name=name, outcome=outcome, reason=reason)
         return ProviderCheck(provider=provider.name, precision=precision, verdict=verdict)
     sets = [set_name for point in reference.points for set_name in point.sets]
-    verdict, parity = parity_verdict(name, spec, work, session, reference, sets, provider)
+    verdict, parity = parity_verdict(name, run.spec, work, session, reference, sets, provider)
     feed, _ = read_set(Path(work.path(reference.folder, sets[0])))
     placement = session.placement(feed if verdict.outcome == "passed" else None)
     return ProviderCheck(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from onnxproof.check.parity import check_parity
 from onnxproof.errors import CheckError, LoadError, SourceError, one_line
@@ -13,16 +13,14 @@ from onnxproof.isolation.child import run_in_child
 from onnxproof.records import (
     Candidate,
     CheckResult,
-    Loaded,
     Metric,
     OutputParity,
     ProviderCheck,
+    Run,
     Verdict,
     WeightMatch,
-    Work,
 )
 from onnxproof.samples.test_data import read_set
-from onnxproof.spec import Spec
 from onnxproof.usercode.libraries import find_libraries
 from onnxproof.usercode.source_lines import without_folders
 
@@ -40,16 +38,7 @@ tells whether the graph or one of ONNX Runtime's rewrites is wrong.
 """
 
 
-class CheckRequest(NamedTuple):
-    """What the child gets."""
-
-    spec: Spec
-    work: Work
-    loaded: Loaded
-    candidate: Candidate
-
-
-def check_candidate(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate) -> CheckResult:
+def check_candidate(run: Run, candidate: Candidate) -> CheckResult:
     """Verdicts on the candidate's file. A failed verdict is a result; the caller decides.
 
     Raises:
@@ -57,31 +46,32 @@ def check_candidate(spec: Spec, work: Work, loaded: Loaded, candidate: Candidate
     """
     return run_in_child(
         check_in_child,
-        CheckRequest(spec, work, loaded, candidate),
+        run,
+        candidate,
         failed=CheckError,
-        limits=spec.limits,
-        log=Path(work.path("logs", f"check-{candidate.label}.log")),
+        limits=run.spec.limits,
+        log=Path(run.work.path("logs", f"check-{candidate.label}.log")),
         doing=f"check {candidate.label} against PyTorch",
     )
 
 
-def check_in_child(request: CheckRequest) -> CheckResult:
+def check_in_child(run: Run, candidate: Candidate) -> CheckResult:
     """In the child: ask each question until one is answered with no."""
     start = time.monotonic()
-    checker = _Checker(request)
+    checker = _Checker(run, candidate)
     verdicts = {verdict.name: verdict for verdict in checker.verdicts()}
     failed = next(
         (verdict.name for verdict in verdicts.values() if verdict.outcome != "passed"), ""
     )
-    wanted = [*VERDICTS[:-1], *(["metric"] if request.spec.dataset else []), VERDICTS[-1]]
+    wanted = [*VERDICTS[:-1], *(["metric"] if run.spec.dataset else []), VERDICTS[-1]]
     for name in wanted:
         verdicts.setdefault(
             name, Verdict(name=name, outcome="not_reached", reason=f"{failed} failed first")
         )
     return CheckResult(
-        candidate=request.candidate.label,
-        sha256=request.candidate.model.sha256,
-        weights_sha256=weights.sha256 if (weights := request.candidate.weights) else None,
+        candidate=candidate.label,
+        sha256=candidate.model.sha256,
+        weights_sha256=weights.sha256 if (weights := candidate.weights) else None,
         verdicts=tuple(verdicts[name] for name in (*wanted, *sorted(set(verdicts) - set(wanted)))),
         weight_match=checker.weight_match,
         parity=checker.parity,
@@ -93,8 +83,9 @@ def check_in_child(request: CheckRequest) -> CheckResult:
 
 
 class _Checker:
-    def __init__(self, request: CheckRequest) -> None:
-        self.spec, self.work, self.loaded, self.candidate = request
+    def __init__(self, run: Run, candidate: Candidate) -> None:
+        self.run, self.spec, self.work, self.loaded = run, run.spec, run.work, run.loaded
+        self.candidate = candidate
         self.path = Path(self.work.path(self.candidate.model.path))
         self.weight_match: WeightMatch | None = None
         self.parity: tuple[OutputParity, ...] = ()
@@ -197,7 +188,7 @@ class _Checker:
         from onnxproof.check.providers import check_providers
 
         libraries = find_libraries(self.spec.export.needs, self.work)
-        return check_providers(self.spec, self.work, self.loaded, self.candidate, libraries)
+        return check_providers(self.run, self.candidate, libraries)
 
     def _kernels(self, session: Session) -> dict[str, int]:
         """Of the cheapest sample; a run that fails has none, and parity will say why."""

@@ -12,7 +12,7 @@ from onnxproof.isolation.child import run_in_child
 from onnxproof.pipeline.resolve import fill_dims, named_source
 from onnxproof.records import Work
 from onnxproof.source.likely_inputs import InputProposal, proposals, wanted_inputs
-from onnxproof.source.mlflow_model import FOLDER
+from onnxproof.source.mlflow import FOLDER
 from onnxproof.spec import Limits, Source, override, parse_spec
 
 if TYPE_CHECKING:

@@ -5,27 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from onnxproof.errors import ExportError
 from onnxproof.isolation.child import run_in_child
 from onnxproof.records import OperatorReport, Work
-from onnxproof.spec import Spec, Strategy
-
-
-class OperatorsRequest(NamedTuple):
-    """What the child gets."""
-
-    spec: Spec
-    work: Work
-    strategy: Strategy
+from onnxproof.spec import Spec, StrategyName
 
 
 def list_operators(
     spec: Spec,
     roots: Sequence[str],
     allow: Sequence[str],
-    strategies: Sequence[Strategy],
+    strategies: Sequence[StrategyName],
     *,
     local_code: bool = True,
 ) -> tuple[OperatorReport, ...]:
@@ -50,15 +41,16 @@ def list_operators(
             metadata={},
             local_code=local_code,
         )
-        return tuple(_ask(OperatorsRequest(spec, work, strategy)) for strategy in strategies)
+        return tuple(_ask(spec, work, strategy) for strategy in strategies)
 
 
-def _ask(request: OperatorsRequest) -> OperatorReport:
-    spec, work, strategy = request
+def _ask(spec: Spec, work: Work, strategy: StrategyName) -> OperatorReport:
     try:
         return run_in_child(
             operators_in_child,
-            request,
+            spec,
+            work,
+            strategy,
             failed=ExportError,
             limits=spec.limits,
             log=Path(work.path(f"operators-{strategy}.log")),
@@ -68,14 +60,13 @@ def _ask(request: OperatorsRequest) -> OperatorReport:
         return OperatorReport(strategy=strategy, operators=(), fault=str(error))
 
 
-def operators_in_child(request: OperatorsRequest) -> OperatorReport:
+def operators_in_child(spec: Spec, work: Work, strategy: StrategyName) -> OperatorReport:
     """In the child: export, and give what the exporter told, also where it failed at the end."""
     from onnxproof.export.exporter import run_exporter
     from onnxproof.export.operators.log import OperatorLog
-    from onnxproof.graph.opset import choose_opset
+    from onnxproof.export.strategies import choose_opset
     from onnxproof.source.module import build_module
 
-    spec, work, strategy = request
     fault = ""
     opset, _ = choose_opset(spec.export, strategy)
     log = OperatorLog(strategy, opset, work.roots)

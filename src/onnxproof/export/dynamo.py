@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from onnxproof.export.strategy import Strategy
 from onnxproof.graph.external_data import Exported, unload
 from onnxproof.samples.grid import dynamic_axes
 from onnxproof.spec import Spec
@@ -73,3 +74,17 @@ def _torch_dim(name: str, dim: Dim) -> Any:
     # torch.export takes no step, but it does take arithmetic over a dim.
     step = dim.multiple_of
     return step * TorchDim(f"{name}_{step}th", min=dim.smallest // step, max=dim.largest // step)
+
+
+DYNAMO: Final = Strategy(
+    name="dynamo",
+    exporter="dynamo",
+    lowest_opset=18,  # torch 2.13 builds 18 or later; below it converts down, which often fails
+    highest_opset=23,  # ONNX_MAX_OPSET of torch 2.13: what its exporter is tested with
+    export=export_dynamo,
+    gives_program=True,
+    specializes_on="sizes",
+    error_hint="torch.export.draft_export(module, args) lists every line that it cannot take",
+    specialization_hint="declare a Python number as a tensor (int64[] in LOW..HIGH), and write "
+    "loops over it as torch.while_loop, branches as torch.cond",
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from onnxproof.errors import ExportError, OnnxproofError
 from onnxproof.records import Work
 from onnxproof.samples.grid import example_sizes
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 
 if TYPE_CHECKING:
     from onnxproof.export.operators.log import OperatorLog
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_exporter(
-    source: SourceModule, work: Work, strategy: Strategy, outputs: list[str], log: OperatorLog
+    source: SourceModule, work: Work, strategy: StrategyName, outputs: list[str], log: OperatorLog
 ) -> Exported:
     """In a child: let one exporter make what it can of the module.
 
@@ -30,9 +30,8 @@ def run_exporter(
     Raises:
         ExportError: It gave no graph.
     """
-    from onnxproof.export.dynamo import export_dynamo
     from onnxproof.export.failure import explain
-    from onnxproof.export.torchscript import export_torchscript
+    from onnxproof.export.strategies import STRATEGIES
     from onnxproof.export.translations import read_translations
     from onnxproof.samples.generate import draw
     from onnxproof.spec.nested_inputs import INNER
@@ -40,13 +39,10 @@ def run_exporter(
     spec = source.spec
     feed = draw(spec.inputs, example_sizes(spec.dims), spec.check.seed, 0)
     arguments = source.arguments(feed)
-    translations = read_translations(spec, work, strategy)
+    translations = read_translations(spec, work, STRATEGIES[strategy].exporter)
     log.outer = "" if source.module is source.model else INNER
     try:
-        if strategy == "dynamo":
-            exported = export_dynamo(source, arguments, outputs, translations, log)
-        else:
-            exported = export_torchscript(source, arguments, outputs, strategy, translations, log)
+        exported = STRATEGIES[strategy].export(source, arguments, outputs, translations, log)
     except OnnxproofError:
         raise
     except Exception as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from onnxproof.export.hints import against_error
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 from onnxproof.usercode.source_lines import model_line, without_folders
 
 REASON_CHARACTERS: Final = 400
@@ -34,7 +34,7 @@ class Fault(NamedTuple):
     hint: str
 
 
-def explain(error: BaseException, strategy: Strategy, roots: Sequence[str]) -> Fault:
+def explain(error: BaseException, strategy: StrategyName, roots: Sequence[str]) -> Fault:
     """The cause, without the page of advice that the exporter wraps around it."""
     chain = list(_causes(error))
     cause = chain[-1]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from onnxproof.export.strategies import STRATEGIES
+from onnxproof.export.torchscript import SCRIPT, TRACE
 from onnxproof.records import Candidate, CheckResult, Specialization
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 
 _VALUES: Final = (
     "forward reads the value of a tensor into Python: write a branch as torch.cond and a loop as "
@@ -19,10 +21,6 @@ _SIZES: Final = (
 OPERATOR: Final = (
     "give the operator a translation in export.translations, or write this line with others"
 )
-_TORCHSCRIPT: Final = (
-    "TorchScript reads a part of Python: annotate what is no tensor, and write this line in what "
-    "it knows; or leave script out of export.strategies"
-)
 _OUTPUTS: Final = "let forward return tensors, in a tuple or a dict"
 _CALL: Final = (
     "the exporter calls forward otherwise than Python does: set source.call, or give forward plain "
@@ -32,24 +30,12 @@ _AGAINST_ERRORS: Final = (
     (r"data-dependent|[Uu]nbacked|[Dd]ynamic control flow", _VALUES),
     (r"Constraints violated|[Ss]pecializ", _SIZES),
     (r"No ONNX function found|Error when translating", OPERATOR),
-    (r"NotSupportedError|Unknown type|undefined value|TorchScript|no attribute", _TORCHSCRIPT),
+    (r"NotSupportedError|Unknown type|undefined value|TorchScript|no attribute", SCRIPT.error_hint),
     (r"Tracer cannot infer type|can be output from traced", _OUTPUTS),
     (r"TypeError: .*(argument|parameter)", _CALL),
 )
-"""In this order: what PyTorch's words look like, and the workaround."""
+"""In this order: what PyTorch's words look like, and what may help."""
 
-_AGAINST_NOTHING_KNOWN: Final[dict[Strategy, str]] = {
-    "dynamo": "torch.export.draft_export(module, args) lists every line that it cannot take",
-    "trace": "torch.jit.trace(module, args) fails alike, and is quicker to try a change on",
-    "script": _TORCHSCRIPT,
-}
-_AGAINST_SPECIALIZATION: Final[dict[Strategy, str]] = {
-    "dynamo": "declare a Python number as a tensor (int64[] in LOW..HIGH), and write loops over it "
-    "as torch.while_loop, branches as torch.cond",
-    "trace": "tracing runs the Python code once: take strategy script, which keeps Loop and If, or "
-    "torch.while_loop and torch.cond with dynamo",
-    "script": "pass the value to forward as a tensor, and keep it one",
-}
 _AGAINST_VERDICTS: Final = {
     "structure": "another strategy or export.opset may give a graph that is sound",
     "contract": "name inputs and outputs as forward has them, and declare sizes as it needs them",
@@ -75,10 +61,10 @@ _AGAINST_STRUCTURE: Final = (
 )
 
 
-def against_error(strategy: Strategy, text: str) -> str:
+def against_error(strategy: StrategyName, text: str) -> str:
     """What may help against an exporter's error."""
     found = (hint for pattern, hint in _AGAINST_ERRORS if re.search(pattern, text))
-    return next(found, _AGAINST_NOTHING_KNOWN[strategy])
+    return next(found, STRATEGIES[strategy].error_hint)
 
 
 def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]:
@@ -86,13 +72,14 @@ def against_refusal(candidate: Candidate, check: CheckResult) -> tuple[str, str]
     failed = next((verdict for verdict in check.verdicts if verdict.outcome == "failed"), None)
     if failed is None:
         return "", ""
+    strategy = STRATEGIES[candidate.strategy]
     where = _line_of(candidate.specializations, failed.reason)
     if "baked in" in failed.reason:
-        return where, _AGAINST_SPECIALIZATION[candidate.strategy]
+        return where, strategy.specialization_hint
     if where and failed.name in ("contract", "parity", "session"):
         # It has the graph of one example: of its size or, where tracing went by a value, of that.
-        sized = candidate.strategy == "dynamo" or "axis" in failed.reason
-        return where, _SIZES if sized else _AGAINST_SPECIALIZATION["trace"]
+        sized = strategy.specializes_on == "sizes" or "axis" in failed.reason
+        return where, _SIZES if sized else TRACE.specialization_hint
     known = _AGAINST_STRUCTURE if failed.name == "structure" else ()
     found = (hint for pattern, hint in known if re.search(pattern, failed.reason))
     return where, next(found, _AGAINST_VERDICTS.get(failed.name, ""))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+from onnxproof.export.strategy import Strategy
 from onnxproof.graph.external_data import Exported, goes_outside, unload
 from onnxproof.samples.grid import dynamic_axes
 from onnxproof.source.flat_inputs import flat_module
-from onnxproof.spec import Strategy
 from onnxproof.spec.nested_inputs import INNER
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ def export_torchscript(
     source: SourceModule,
     arguments: tuple[tuple[Any, ...], dict[str, Any]],
     outputs: list[str],
-    strategy: Strategy,
     translations: Translations,
     log: OperatorLog,
+    *,
+    scripted: bool,
 ) -> Exported:
     """The graph, with the spec's names for inputs, outputs and the axes of inputs.
 
@@ -39,14 +41,14 @@ def export_torchscript(
 
     from onnxproof.export.operators.torchscript import settle, watched
 
-    module = torch.jit.script(source.module) if strategy == "script" else source.module
+    module = torch.jit.script(source.module) if scripted else source.module
     args, kwargs = arguments
-    if strategy == "trace" and kwargs and not isinstance(module, torch.jit.ScriptModule):
+    if not scripted and kwargs and not isinstance(module, torch.jit.ScriptModule):
         # Tracing makes an input of every default that is a number.
         module = flat_module(module, tuple(kwargs), "keyword")
         args, kwargs = tuple(kwargs.values()), {}
         log.outer = INNER
-    weights = _weights_of(source.module if strategy == "script" else module)
+    weights = _weights_of(source.module if scripted else module)
     size_bytes = sum(tensor.nbytes for tensor in source.module.state_dict().values())
     outside = goes_outside(size_bytes, source.spec.export.external_data)
     buffer = io.BytesIO()
@@ -96,3 +98,32 @@ def _filled(model: onnx.ModelProto, weights: dict[str, torch.Tensor]) -> onnx_ir
         should_fold=lambda node: node.op_type == "Transpose" and len(node.inputs[0].uses()) == 1,
     )
     return graph
+
+
+LOWEST_OPSET: Final = 13
+HIGHEST_OPSET: Final = 20
+"""``ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET`` of torch 2.13; later ones are not refused, nor right."""
+TRACE: Final = Strategy(
+    name="trace",
+    exporter="torchscript",
+    lowest_opset=LOWEST_OPSET,
+    highest_opset=HIGHEST_OPSET,
+    export=partial(export_torchscript, scripted=False),
+    gives_program=False,
+    specializes_on="values",
+    error_hint="torch.jit.trace(module, args) fails alike, and is quicker to try a change on",
+    specialization_hint="tracing runs the Python code once: take strategy script, which keeps Loop "
+    "and If, or torch.while_loop and torch.cond with dynamo",
+)
+SCRIPT: Final = Strategy(
+    name="script",
+    exporter="torchscript",
+    lowest_opset=LOWEST_OPSET,
+    highest_opset=HIGHEST_OPSET,
+    export=partial(export_torchscript, scripted=True),
+    gives_program=False,
+    specializes_on="values",
+    error_hint="TorchScript reads a part of Python: annotate what is no tensor, and write this "
+    "line in what it knows; or leave script out of export.strategies",
+    specialization_hint="pass the value to forward as a tensor, and keep it one",
+)

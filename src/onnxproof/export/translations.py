@@ -10,12 +10,12 @@ import difflib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from onnxproof.errors import ExportError, SourceError, SpecError, one_line
 from onnxproof.graph.traversal import every_node
 from onnxproof.records import Work
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec
 from onnxproof.usercode.access import import_factory
 
 if TYPE_CHECKING:
@@ -102,8 +102,10 @@ class Translations:
         ]
 
 
-def read_translations(spec: Spec, work: Work, strategy: Strategy) -> Translations:
-    """Import the translations that ``strategy`` uses.
+def read_translations(
+    spec: Spec, work: Work, exporter: Literal["dynamo", "torchscript"]
+) -> Translations:
+    """Import the translations that an exporter uses.
 
     Raises:
         SourceError: A module is not allowed or not there, or has no such callable.
@@ -111,7 +113,7 @@ def read_translations(spec: Spec, work: Work, strategy: Strategy) -> Translation
     """
     given = []
     for operator, entry in spec.export.translations.items():
-        if (reference := entry.reference_for(strategy)) is None:
+        if (reference := getattr(entry, exporter)) is None:
             continue
         try:
             function = import_factory(reference, work.roots, work.allow, local_code=work.local_code)

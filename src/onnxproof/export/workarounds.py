@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from onnxproof.errors import ExportError
-from onnxproof.progress import say
 from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-Made = TypeVar("Made")
 SELECTIVE_SCAN: Final = "mamba_selective_scan"
 """What Transformers 5 calls it in the modules of Mamba, FalconMamba, Jamba and Zamba."""
 
@@ -34,51 +31,15 @@ class Workaround(NamedTuple):
     at_once: bool = False  # without it a graph may come out that only the check finds wrong
 
 
-def try_workarounds(
-    make: Callable[[], Made], sound: Callable[[Made], bool], module: nn.Module, spec: Spec
-) -> tuple[Made, tuple[str, ...]]:
-    """What ``make`` gives, and the workarounds that it took; none where the module does as it is.
+def tries(module: nn.Module) -> list[list[Workaround]]:
+    """Which workarounds to apply in each try, in order: those that are needed at once, then all.
 
-    Where a second try with every workaround that fits is no better, the first one counts.
-
-    Args:
-        make: Exports the module.
-        sound: Whether its graph keeps what was declared.
-        module: Changed while workarounds are applied, and changed back.
-        spec: What was declared.
-
-    Raises:
-        ExportError: Of the first try.
+    The second try follows where the first gave no graph, or one that breaks the contract. There is
+    one try where no further workaround fits.
     """
     fitting = [workaround for workaround in WORKAROUNDS if workaround.fits(module)]
     at_once = [workaround for workaround in fitting if workaround.at_once]
-
-    def attempt(chosen: list[Workaround]) -> tuple[Made, tuple[str, ...]]:
-        with ExitStack() as stack:
-            for workaround in chosen:
-                stack.enter_context(workaround.applied(module, spec))
-            return make(), tuple(workaround.name for workaround in chosen)
-
-    first: tuple[Made, tuple[str, ...]] | ExportError
-    try:
-        first = attempt(at_once)
-        if sound(first[0]):
-            return first
-    except ExportError as error:
-        first = error
-    if len(fitting) > len(at_once):
-        names = ", ".join(workaround.name for workaround in fitting)
-        say("export", f"again with {names}")
-        try:
-            second = attempt(fitting)
-        except ExportError as error:
-            print(f"also with {names}: {error}")  # noqa: T201  # the stage's log
-        else:
-            if isinstance(first, ExportError) or sound(second[0]):
-                return second
-    if isinstance(first, ExportError):
-        raise first
-    return first
+    return [at_once] if len(fitting) == len(at_once) else [at_once, fitting]
 
 
 def _settings(module: nn.Module, setter: str) -> Iterator[Any]:

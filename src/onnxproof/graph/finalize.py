@@ -10,8 +10,8 @@ from onnxproof.artifact import Artifact, atomic_write
 from onnxproof.errors import ExportError
 from onnxproof.graph.external_data import MAX_FILE_BYTES
 from onnxproof.graph.traversal import every_node
-from onnxproof.records import Candidate, Simplifier, TensorRecord, Work, label_of
-from onnxproof.spec import Strategy
+from onnxproof.records import Candidate, SimplifierName, TensorRecord, Work, label_of
+from onnxproof.spec import StrategyName
 
 if TYPE_CHECKING:
     import onnx
@@ -61,8 +61,8 @@ def save_candidate(
     model: onnx.ModelProto,
     work: Work,
     *,
-    strategy: Strategy,
-    simplifier: Simplifier,
+    strategy: StrategyName,
+    simplifier: SimplifierName,
     variant: str = "",
     seconds: float,
     weights: Artifact | None = None,

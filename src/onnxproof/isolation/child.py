@@ -18,10 +18,10 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, TypeVarTuple
 
 from onnxproof.errors import ChildEnd, OnnxproofError, StageError, one_line
 from onnxproof.progress import Step, listen, say
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from onnxproof.spec import Limits
 
-Request = TypeVar("Request")
+Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 POLL_SECONDS: Final = 0.25
@@ -45,7 +45,7 @@ PRELOAD: Final = (
 """Not onnxruntime: its import starts a thread, and a fork copies only the thread that forks."""
 
 PRELOAD_VARIABLE: Final = "ONNXPROOF_PRELOAD"
-"""Names for ``isolation.preload``, such as ``transformers.BertModel``, with commas between."""
+"""How the fork server's process gets the names for ``isolation.preload``, with commas between."""
 
 _start_lock = threading.Lock()
 
@@ -62,29 +62,33 @@ class _Failure(NamedTuple):
     text: str
 
 
-def prepare_children(*, preload: tuple[str, ...] = PRELOAD) -> None:
-    """Start the fork server, which imports ``preload`` while this process goes on."""
+def prepare_children(*, preload: tuple[str, ...] = PRELOAD, names: Iterable[str] = ()) -> None:
+    """Start the fork server, which imports while this process goes on; one that runs stays.
+
+    Args:
+        preload: Modules, imported first.
+        names: What ``isolation.preload`` imports besides, such as ``transformers.BertModel``.
+    """
     from multiprocessing import forkserver
 
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
-    with _start_lock, _light_main():
+    with _start_lock, _light_main(), _variable(PRELOAD_VARIABLE, ",".join(names)):
         forkserver.ensure_running()
 
 
 def run_in_child(
-    stage: Callable[[Request], Result],
-    request: Request,
-    *,
+    stage: Callable[[*Arguments], Result],
+    *arguments: *Arguments,
     failed: type[StageError],
     limits: Limits,
     log: Path,
     doing: str = "",
 ) -> Result:
-    """What ``stage(request)`` returns, computed in a child process.
+    """What ``stage(*arguments)`` returns, computed in a child process.
 
     Args:
         stage: A function of a module, found again in the child by its name.
-        request: Small and picklable.
+        *arguments: Small and picklable.
         failed: Raised, with ``end`` and ``log_tail``, when the child ends without an answer.
         limits: Wall-clock seconds and gigabytes of resident memory of the child and its children.
         log: File that takes everything the child prints.
@@ -98,8 +102,8 @@ def run_in_child(
     receiver, sender = context.Pipe(duplex=False)
     log.parent.mkdir(parents=True, exist_ok=True)
     say(failed.stage, doing or log.stem)
-    arguments = (stage, request, sender, str(log), dict(os.environ))
-    process = context.Process(target=_serve, args=arguments, name=stage.__name__)
+    served = (stage, arguments, sender, str(log), dict(os.environ))
+    process = context.Process(target=_serve, args=served, name=stage.__name__)
     with _start_lock, _light_main():
         process.start()
     sender.close()
@@ -110,6 +114,20 @@ def run_in_child(
     finally:
         _kill_tree(process)
         receiver.close()
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for a process that is started inside of the block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager
@@ -208,8 +226,8 @@ def _kill_tree(process: BaseProcess) -> None:
 
 
 def _serve(
-    stage: Callable[[Request], object],
-    request: Request,
+    stage: Callable[[*Arguments], object],
+    arguments: tuple[*Arguments],
     sender: Connection,
     log: str,
     environment: dict[str, str],
@@ -223,7 +241,7 @@ def _serve(
     answer: object
     try:
         with listen(sender.send):
-            answer = _Answer(stage(request))
+            answer = _Answer(stage(*arguments))
     except OnnxproofError as error:
         answer = error
     except BaseException as error:

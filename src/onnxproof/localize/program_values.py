@@ -11,6 +11,7 @@ from onnxproof.export.operators.log import OperatorLog, replaced
 from onnxproof.records import Work
 from onnxproof.runtime.intermediates import FOLLOWERS
 from onnxproof.samples.generate import Feed
+from onnxproof.spec import StrategyName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +76,9 @@ class ProgramValues:
         return kept
 
 
-def exported_program(source: SourceModule, work: Work, opset: int) -> torch.export.ExportedProgram:
+def exported_program(
+    source: SourceModule, work: Work, strategy: StrategyName, opset: int
+) -> torch.export.ExportedProgram:
     """The program that dynamo's exporter translates, decomposed as it does; nothing is translated.
 
     Raises:
@@ -94,7 +97,7 @@ def exported_program(source: SourceModule, work: Work, opset: int) -> torch.expo
 
     with replaced(_core, "_exported_program_to_onnx_program", take):
         try:
-            run_exporter(source, work, "dynamo", [], OperatorLog("dynamo", opset, work.roots))
+            run_exporter(source, work, strategy, [], OperatorLog(strategy, opset, work.roots))
         except ExportError:
             if not found:
                 raise

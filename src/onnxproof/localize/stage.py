@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import LocalizeError, one_line
 from onnxproof.isolation.child import run_in_child
@@ -21,15 +21,13 @@ from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
-    Loaded,
     OutputParity,
+    Run,
     SourceLocation,
-    Work,
     label_of,
 )
 from onnxproof.samples.generate import Feed
 from onnxproof.samples.test_data import read_set
-from onnxproof.spec import Spec
 from onnxproof.usercode.libraries import find_libraries
 from onnxproof.usercode.source_lines import without_folders
 
@@ -47,56 +45,52 @@ MAX_SUSPECTS: Final = 8
 MAX_AMONG: Final = 20
 
 
-class LocalizeRequest(NamedTuple):
-    """What the child gets."""
-
-    spec: Spec
-    work: Work
-    loaded: Loaded
-    candidate: Candidate
-    check: CheckResult
-    plain: Candidate | None = None  # what a simplified graph was made from
-
-
 def localize(
-    spec: Spec,
-    work: Work,
-    loaded: Loaded,
-    candidate: Candidate,
-    check: CheckResult,
-    plain: Candidate | None = None,
+    run: Run, candidate: Candidate, check: CheckResult, plain: Candidate | None = None
 ) -> Divergence:
-    """Where the candidate's graph goes wrong; what broke on the way is a reason, never an error."""
-    seconds = min(spec.limits.seconds, MAX_SECONDS)
+    """Where the candidate's graph goes wrong; what broke on the way is a reason, never an error.
+
+    Args:
+        run: The model.
+        candidate: Failed parity.
+        check: Its verdicts.
+        plain: What a simplified graph was made from.
+    """
+    seconds = min(run.spec.limits.seconds, MAX_SECONDS)
     against = plain.label if plain else "PyTorch"
     try:
         return run_in_child(
             localize_in_child,
-            LocalizeRequest(spec, work, loaded, candidate, check, plain),
+            run,
+            candidate,
+            check,
+            plain,
             failed=LocalizeError,
-            limits=spec.limits.model_copy(update={"seconds": seconds}),
-            log=Path(work.path("logs", f"localize-{candidate.label}.log")),
+            limits=run.spec.limits.model_copy(update={"seconds": seconds}),
+            log=Path(run.work.path("logs", f"localize-{candidate.label}.log")),
             doing=f"find where {candidate.label} goes wrong",
         )
     except Exception as error:  # the verdict stays, whatever happens to what explains it
         late = isinstance(error, LocalizeError) and error.end == "timeout"
         fault = f"{seconds:g} s were not enough" if late else one_line(error)
-        text = without_folders(fault, work.roots)
+        text = without_folders(fault, run.work.roots)
         return Divergence(against=against, reason=f"could not be localized: {text}")
 
 
-def localize_in_child(request: LocalizeRequest) -> Divergence:
+def localize_in_child(
+    run: Run, candidate: Candidate, check: CheckResult, plain: Candidate | None = None
+) -> Divergence:
     """In the child: take the sample that is furthest off, and walk the graph on it."""
     from onnxproof.localize.budget import Budget
     from onnxproof.localize.walk import Walk
     from onnxproof.runtime.intermediates import Examined
 
-    libraries = find_libraries(request.spec.export.needs, request.work)
-    examined = Examined(request.work, request.candidate, libraries)
-    finder = _Finder(request, examined)
-    for name in _sets(request):
-        feed, expected = read_set(Path(request.work.path(request.loaded.reference.folder, name)))
-        budget = Budget(request.check.parity, expected)
+    libraries = find_libraries(run.spec.export.needs, run.work)
+    examined = Examined(run.work, candidate, libraries)
+    finder = _Finder(run, candidate, plain, examined)
+    for name in _sets(run, check):
+        feed, expected = read_set(Path(run.work.path(run.loaded.reference.folder, name)))
+        budget = Budget(check.parity, expected)
         try:
             found = examined.run(feed, examined.outputs)
         except Exception as error:  # ONNX Runtime's classes have no common base
@@ -111,11 +105,11 @@ def localize_in_child(request: LocalizeRequest) -> Divergence:
     return Divergence(against=finder.against, reason=reason)
 
 
-def _sets(request: LocalizeRequest) -> list[str]:
+def _sets(run: Run, check: CheckResult) -> list[str]:
     """The set of the worst output; all of them where no number says which."""
-    bad = [row for row in request.check.parity if row.mismatched]
+    bad = [row for row in check.parity if row.mismatched]
     if not bad:
-        return [name for point in request.loaded.reference.points for name in point.sets]
+        return [name for point in run.loaded.reference.points for name in point.sets]
 
     def share(row: OutputParity) -> float:
         return row.mismatched / row.elements
@@ -137,22 +131,23 @@ def _wrong_level(
 
 
 class _Finder:
-    def __init__(self, request: LocalizeRequest, examined: Examined) -> None:
+    def __init__(
+        self, run: Run, candidate: Candidate, plain: Candidate | None, examined: Examined
+    ) -> None:
         from onnxproof.graph.source_map import read_source_map
 
-        self.request, self.examined = request, examined
-        self.against = request.plain.label if request.plain else "PyTorch"
-        candidate = request.candidate
+        self.run, self.candidate, self.plain, self.examined = run, candidate, plain, examined
+        self.against = plain.label if plain else "PyTorch"
         exported = label_of(candidate.strategy, variant=candidate.variant)
-        self.source_map = read_source_map(request.work, exported)
+        self.source_map = read_source_map(run.work, exported)
 
     @contextmanager
     def values(self, feed: Feed, budget: Budget) -> Iterator[Values]:
         """What the tensors should be."""
         from onnxproof.runtime.intermediates import Examined, GraphValues
 
-        if (plain := self.request.plain) is not None:
-            graph = Examined(self.request.work, plain, self.examined.libraries)
+        if self.plain is not None:
+            graph = Examined(self.run.work, self.plain, self.examined.libraries)
             yield GraphValues(graph, feed)
             return
         with ExitStack() as stack:
@@ -180,7 +175,7 @@ class _Finder:
 
     def stopped(self, error: Exception, set_name: str) -> Divergence:
         """ONNX Runtime could not run the graph; it names the node."""
-        text = without_folders(one_line(error, 400), self.request.work.roots)
+        text = without_folders(one_line(error, 400), self.run.work.roots)
         named = re.search(r"Name:'([^']+)'", text)
         node = next(
             (
@@ -217,8 +212,8 @@ class _Finder:
         from onnxproof.localize.reproducer import region_of, save_reproducer
 
         region = region_of(self.examined, suspect.tensor, set(walk.comparable) - {suspect.tensor})
-        folder = f"divergence/{self.request.candidate.label}"
-        saved = save_reproducer(walk, region, self.request.work, folder)
+        folder = f"divergence/{self.candidate.label}"
+        saved = save_reproducer(walk, region, self.run.work, folder)
         return self._divergence(region, suspect.gap, saved, set_name)
 
     def _divergence(self, region: Region, gap: Gap, saved: Reproducer, set_name: str) -> Divergence:
@@ -250,19 +245,20 @@ class _Finder:
 
     def _of_pytorch(self, feed: Feed, budget: Budget, stack: ExitStack) -> Values:
         """PyTorch's values, of the module as it was exported."""
+        from onnxproof.export.strategies import STRATEGIES
         from onnxproof.export.workarounds import WORKAROUNDS
         from onnxproof.localize.eager_values import eager_values
         from onnxproof.localize.program_values import ProgramValues, exported_program
         from onnxproof.source.variant import build_variant
 
-        spec, work, loaded, candidate, *_ = self.request
-        source = build_variant(spec, work, candidate.variant, loaded.weights_sha256)
+        spec, work, candidate = self.run.spec, self.run.work, self.candidate
+        source = build_variant(spec, work, candidate.variant, self.run.loaded.weights_sha256)
         for workaround in WORKAROUNDS:
             if workaround.name in candidate.workarounds:
                 stack.enter_context(workaround.applied(source.model, spec))
-        if candidate.strategy == "dynamo":
+        if STRATEGIES[candidate.strategy].gives_program:
             try:
-                program = exported_program(source, work, candidate.opset)
+                program = exported_program(source, work, candidate.strategy, candidate.opset)
                 return ProgramValues(program, source, feed)
             except Exception as error:  # it was exported once, and may not be run by itself
                 print(f"by value, since the program gave none: {error}")  # noqa: T201  # the log

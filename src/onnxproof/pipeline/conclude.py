@@ -12,12 +12,11 @@ from onnxproof.errors import CheckError
 from onnxproof.export.operators.report_file import read_report
 from onnxproof.pipeline.refusal import refuse
 from onnxproof.proof import versions
-from onnxproof.records import Candidate, Loaded, Proof, SearchResult, Versions, Work, label_of
+from onnxproof.records import Candidate, Proof, Run, SearchResult, Versions, Work, label_of
 from onnxproof.report.proof import render_proof
-from onnxproof.spec import Spec
 
 
-def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, search: SearchResult) -> Proof:
+def conclude(run: Run, key: str, search: SearchResult) -> Proof:
     """The proof of the chosen candidate, with ``model.onnx``, ``proof.json`` and ``report.md``.
 
     Raises:
@@ -25,6 +24,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, search: Sea
         ExportError: No strategy gave a graph.
         CheckError: The file is no longer the one that was checked.
     """
+    spec, work = run.spec, run.work
     chosen, check, benchmark = search.chosen, search.check, search.benchmark
     if chosen is None or check is None or benchmark is None:
         refuse(search)
@@ -35,7 +35,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, search: Sea
             raise CheckError(f"{work.path(file.path)} is not the file that was checked; run again")
     proof = Proof(
         name=spec.name,
-        proof_key=proof_key,
+        proof_key=key,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=Versions(
             onnxproof=versions.package_version(),
@@ -44,7 +44,7 @@ def conclude(spec: Spec, work: Work, proof_key: str, loaded: Loaded, search: Sea
             toolchain=versions.toolchain_versions(),
         ),
         spec=spec,
-        loaded=loaded,
+        loaded=run.loaded,
         attempts=search.attempts,
         chosen=chosen.model_copy(update={"model": model, "weights": weights}),
         operators=read_report(work, label_of(chosen.strategy, variant=chosen.variant)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from onnxproof.progress import say
 from onnxproof.records import Loaded, Work
 from onnxproof.reference.stage import load_reference
-from onnxproof.source.mlflow_model import FOLDER
+from onnxproof.source.mlflow import FOLDER
 from onnxproof.spec import Source, Spec
 from onnxproof.tracking import fetch_source
 

@@ -29,7 +29,7 @@ def unchanged(proof_key: str, registration: Registration, home: Path) -> ExportO
     )
 
 
-def tried(ended: ExportOutcome, comparison: Comparison | None) -> ExportOutcome:
+def compared(ended: ExportOutcome, comparison: Comparison | None) -> ExportOutcome:
     """The same with what the gates of the promotion said; refused where one keeps the alias."""
     if comparison is None:
         return ended

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from onnxproof.errors import BadInput
-from onnxproof.isolation.child import PRELOAD_VARIABLE, prepare_children
+from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.resolve import resolve_spec
 from onnxproof.pipeline.workspace import discard_work, open_work, scratch_work
-from onnxproof.proof import key
+from onnxproof.proof.key import KeyParts, key_parts
 from onnxproof.proof.versions import flow_version
 from onnxproof.records import Loaded, Work
 from onnxproof.settings import Settings
 from onnxproof.spec import Spec, override, parse_spec
 from onnxproof.tracking import pin
-from onnxproof.usercode.imports import reached_names
 
 SLOW_TO_IMPORT: Final = ("transformers",)
 """Known to start no thread; a package that hangs must do so in a child, which can be killed."""
@@ -33,7 +31,12 @@ class Plan:
     roots: tuple[str, ...]
     settings: Settings
     local_code: bool
-    key: str | None  # None while only the factory knows the weights
+    key_parts: KeyParts
+
+    @property
+    def key(self) -> str | None:
+        """The proof key; None while only building the model tells its weights."""
+        return self.key_parts.key()
 
     @contextmanager
     def working(self) -> Iterator[Work]:
@@ -61,18 +64,8 @@ class Plan:
         return scratch_work(self.settings.allow, local_code=self.local_code, roots=self.roots)
 
     def key_of(self, loaded: Loaded) -> str:
-        """The proof key, now that the weights are known.
-
-        Raises:
-            SourceError: A file that the spec names went away.
-        """
-        found = self.key or key.proof_key(
-            self.spec,
-            self.roots,
-            self.settings.allow,
-            local_code=self.local_code,
-            weights_sha256=loaded.weights_sha256,
-        )
+        """The proof key, now that the weights are known."""
+        found = self.key_parts.key(loaded.weights_sha256)
         assert found is not None
         return found
 
@@ -100,10 +93,8 @@ def make_plan(
     else:
         spec, roots = resolve_spec(model, overrides, settings.catalog, only_catalog=not local_code)
     spec, identity = _pinned(spec)
-    found = key.proof_key(
-        spec, roots, settings.allow, local_code=local_code, weights_sha256=identity
-    )
-    return Plan(spec, roots, settings, local_code, found)
+    parts = key_parts(spec, roots, settings.allow, local_code=local_code, weights_sha256=identity)
+    return Plan(spec, roots, settings, local_code, parts)
 
 
 def _pinned(spec: Spec) -> tuple[Spec, str | None]:
@@ -132,32 +123,18 @@ def override_lines(
     return lines
 
 
-def prepare_early(
-    spec: Spec, roots: tuple[str, ...], settings: Settings, *, local_code: bool, force: bool
-) -> None:
+def start_children_early(plan: Plan, *, force: bool) -> None:
     """Let the fork server import torch while Prefect is imported here, if it will be needed.
 
     A model that this machine has proven is most often unchanged; then nobody needs torch.
-
-    Raises:
-        SourceError: The factory's module is not allowed or not there.
     """
-    if force or not any((settings.home / "work" / spec.name).glob("*/proof.json")):
-        prepare_for(spec, roots, settings.allow, local_code=local_code)
+    if force or not any((plan.settings.home / "work" / plan.spec.name).glob("*/proof.json")):
+        start_children(plan)
 
 
-def prepare_for(
-    spec: Spec, roots: tuple[str, ...], allow: tuple[str, ...], *, local_code: bool
-) -> None:
-    """Start the fork server with what the model's code imports from packages that are slow.
-
-    Raises:
-        SourceError: The factory's module is not allowed or not there.
-    """
-    names: Iterable[str] = (spec.source.kind,)
-    if spec.source.kind == "factory":
-        module = spec.source.target.partition(":")[0]
-        names = reached_names(module, roots, allow, local_code=local_code)
-    slow = [name for name in names if name.partition(".")[0] in SLOW_TO_IMPORT]
-    os.environ[PRELOAD_VARIABLE] = ",".join(sorted(slow))
-    prepare_children()
+def start_children(plan: Plan) -> None:
+    """Start the fork server, with what the model's code imports from packages that are slow."""
+    names = plan.key_parts.names
+    prepare_children(
+        names=sorted(name for name in names if name.partition(".")[0] in SLOW_TO_IMPORT)
+    )

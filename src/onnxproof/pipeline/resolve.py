@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onnxproof.errors import SpecError
+from onnxproof.source.kind import kind_of
 from onnxproof.spec import Spec, override, parse_spec, read_spec
 from onnxproof.spec.source import FACTORY, KINDS
 
@@ -18,9 +19,6 @@ OF_THE_CATALOG: Final = ("name", "source", "dataset")
 
 DEFAULT_RANGE: Final = {"min": 1, "max": 16}
 """Of a dim that the inputs of a bare source mention and no ``--dim`` declares."""
-
-
-OF_FILES: Final = (".pt", ".pth", ".ts", ".pt2", ".json")
 
 
 HOW_TO_NAME: Final = f"KIND:PLACE with one of {', '.join(KINDS[1:])}"
@@ -109,17 +107,7 @@ def _source_of(model: str) -> dict[str, str] | None:
 def name_for(model: str) -> str:
     """A registered model name for a source: what its module, file, folder or model is called."""
     kind, target = next(iter((_source_of(model) or {"factory": model}).items()))
-    if kind == "factory":
-        name = target.partition(":")[0].rpartition(".")[2]
-    elif kind == "mlflow":
-        of_run, of_registry = target.rpartition("/")[2], re.split("[/@]", target)[1:2]
-        name = f"{of_run if target.startswith('runs:') else ''.join(of_registry)}-onnx"
-    elif kind in ("timm", "torchvision"):
-        name = target
-    else:
-        path = Path(target).absolute()  # "." has no name of its own
-        name = path.parent.name if path.name == "config.json" else path.name
-        name = name.removesuffix(path.suffix) if path.suffix in OF_FILES else name
+    name = kind_of(kind).default_name(target)
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "model"
 
 

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from onnxproof.benchmark.head_to_head import HeadToHead
 from onnxproof.benchmark.memory import Stored, memory_of
 from onnxproof.benchmark.repetitions import Workload
 from onnxproof.check.providers import check_provider
 from onnxproof.errors import BenchmarkError, CheckError, RegisterError
+from onnxproof.gates import promotion
 from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.progress import say
 from onnxproof.promotion.comparison import VersionPair, find_pair, time_pair, verdicts
@@ -27,6 +28,7 @@ from onnxproof.records import (
     Proof,
     ProviderCheck,
     Registration,
+    Run,
     VersionMeasurement,
     Work,
 )
@@ -34,17 +36,11 @@ from onnxproof.report.latency_plot import curves, save_png
 from onnxproof.spec import Elsewhere, Gates, Provider, Spec
 from onnxproof.usercode.libraries import find_libraries
 
-GATES: Final = ("max_latency_regression", "max_p99_ms", "max_cpu_placement", "measurement")
+GATES: Final = (
+    *(gate.name for gate in promotion.GATES if gate.looks_at_runs),
+    promotion.MEASUREMENT,
+)
 """Those that look at what was run; the others have been asked where the version was proven."""
-
-
-class CheckRequest(NamedTuple):
-    """What the child gets."""
-
-    proof: Proof
-    work: Work
-    folder: Path  # of the version's files
-    providers: tuple[Provider, ...]
 
 
 def measure_version(
@@ -129,26 +125,24 @@ def measure_elsewhere(
     )
 
 
-def check_in_child(request: CheckRequest) -> tuple[ProviderCheck, ...]:
-    """In the child: every saved sample, on every provider.
+def check_version(
+    proof: Proof, work: Work, folder: Path, providers: tuple[Provider, ...]
+) -> tuple[ProviderCheck, ...]:
+    """In the child: every saved sample of the version's ``folder``, on every provider.
 
     Raises:
         RegisterError: Model or samples are not those of the proof.
     """
     from onnxproof.proof.replay import same_bytes
 
-    proof, work, folder, providers = request
     if not same_bytes(folder):
         raise RegisterError(
             f"what MLflow gives back of {proof.name}, in {folder.name}, is not what was proven; "
             "check the artifact store"
         )
     libraries = find_libraries(proof.spec.export.needs, work)
-    there = work.model_copy(update={"folder": str(folder)})
-    return tuple(
-        check_provider(proof.spec, there, proof.loaded, proof.chosen, provider, libraries)
-        for provider in providers
-    )
+    run = Run(proof.spec, work.model_copy(update={"folder": str(folder)}), proof.loaded)
+    return tuple(check_provider(run, proof.chosen, provider, libraries) for provider in providers)
 
 
 def _spec_here(spec: Spec, providers: Sequence[Provider], gates: Gates | None) -> Spec:
@@ -161,8 +155,11 @@ def _spec_here(spec: Spec, providers: Sequence[Provider], gates: Gates | None) -
 def _check(spec: Spec, work: Work, pair: VersionPair) -> tuple[ProviderCheck, ...]:
     challenger = pair.challenger
     return run_in_child(
-        check_in_child,
-        CheckRequest(challenger.proof, work, challenger.folder, spec.benchmark.providers),
+        check_version,
+        challenger.proof,
+        work,
+        challenger.folder,
+        spec.benchmark.providers,
         failed=CheckError,
         limits=spec.limits,
         log=Path(work.path("logs", "check.log")),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from onnxproof.errors import BadInput, CheckError, ProofRefused, one_line
 from onnxproof.isolation.child import run_in_child
@@ -18,14 +17,6 @@ class Replay:
 
     holds: bool
     lines: tuple[str, ...]
-
-
-class ReplayRequest(NamedTuple):
-    """What the child gets."""
-
-    folder: Path
-    provider: str
-    libraries: tuple[str, ...]
 
 
 def replay_folder(
@@ -45,10 +36,11 @@ def replay_folder(
     """
     if not (folder / "proof.json").is_file():
         raise BadInput(f"{folder} holds no proof.json, so there is nothing to replay")
-    request = ReplayRequest(folder, provider, tuple(libraries))
     return run_in_child(
         replay_in_child,
-        request,
+        folder,
+        provider,
+        tuple(libraries),
         failed=CheckError,
         limits=limits,
         log=log,
@@ -56,11 +48,10 @@ def replay_folder(
     )
 
 
-def replay_in_child(request: ReplayRequest) -> Replay:
+def replay_in_child(folder: Path, provider: str, libraries: tuple[str, ...]) -> Replay:
     """In the child: the very program that travels with the model."""
     from onnxproof.proof import replay
 
-    folder, provider, libraries = request
     try:
         same, rows = replay.same_bytes(folder), replay.replay(folder, provider, libraries)
     except (OSError, ValueError, KeyError) as error:

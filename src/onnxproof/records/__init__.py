@@ -28,7 +28,7 @@ from onnxproof.records.candidate import (
     Candidate,
     CheckResult,
     SearchResult,
-    Simplifier,
+    SimplifierName,
     Specialization,
     label_of,
 )
@@ -62,6 +62,7 @@ from onnxproof.records.reference import (
     Rounding,
     TensorRecord,
 )
+from onnxproof.records.run import Run
 from onnxproof.records.weights import UnmatchedTensor, WeightMatch
 
 __all__ = [
@@ -101,8 +102,9 @@ __all__ = [
     "Reference",
     "Registration",
     "Rounding",
+    "Run",
     "SearchResult",
-    "Simplifier",
+    "SimplifierName",
     "SourceLocation",
     "Specialization",
     "Startup",

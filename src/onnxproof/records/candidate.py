@@ -15,12 +15,12 @@ from onnxproof.records.parity import OutputParity
 from onnxproof.records.provider import ProviderCheck
 from onnxproof.records.reference import Metric
 from onnxproof.records.weights import WeightMatch
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 
-Simplifier = Literal["none", "onnxsim", "onnxslim", "rewrite"]
+SimplifierName = Literal["none", "onnxsim", "onnxslim", "rewrite"]
 
 
-def label_of(strategy: Strategy, simplifier: Simplifier = "none", variant: str = "") -> str:
+def label_of(strategy: StrategyName, simplifier: SimplifierName = "none", variant: str = "") -> str:
     """``dynamo``, ``dynamo+onnxsim``, or ``trace+onnxsim@eager`` for a source variant."""
     simplified = "" if simplifier == "none" else f"+{simplifier}"
     return f"{strategy}{simplified}{variant and f'@{variant}'}"
@@ -37,8 +37,8 @@ class Specialization(Record):
 class Candidate(Record):
     """One graph: a way out of PyTorch, and what a simplifier made of it."""
 
-    strategy: Strategy
-    simplifier: Simplifier
+    strategy: StrategyName
+    simplifier: SimplifierName
     variant: str = ""  # of source.variants; empty for the declared source
     model: Artifact
     weights: Artifact | None = None  # the graph's external data; None when it holds its weights

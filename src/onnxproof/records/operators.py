@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from onnxproof.records.base import Record
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 
 
 class SourceLocation(Record):
@@ -28,7 +28,7 @@ class Operator(Record):
 class OperatorReport(Record):
     """The operators of one strategy's program, in the order in which they first come."""
 
-    strategy: Strategy
+    strategy: StrategyName
     opset: int | None = None  # None where the strategy did not get that far
     operators: tuple[Operator, ...]
     others: dict[str, int] = Field(

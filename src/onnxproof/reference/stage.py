@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from onnxproof.errors import LoadError
 from onnxproof.isolation.child import run_in_child
@@ -13,13 +13,6 @@ from onnxproof.spec import Spec
 
 if TYPE_CHECKING:
     from onnxproof.runtime import Precision
-
-
-class LoadRequest(NamedTuple):
-    """What the child gets."""
-
-    spec: Spec
-    work: Work
 
 
 def load_reference(spec: Spec, work: Work) -> Loaded:
@@ -32,7 +25,8 @@ def load_reference(spec: Spec, work: Work) -> Loaded:
     """
     return run_in_child(
         build_reference,
-        LoadRequest(spec, work),
+        spec,
+        work,
         failed=LoadError,
         limits=spec.limits,
         log=Path(work.path("logs", "load.log")),
@@ -40,7 +34,7 @@ def load_reference(spec: Spec, work: Work) -> Loaded:
     )
 
 
-def build_reference(request: LoadRequest) -> Loaded:
+def build_reference(spec: Spec, work: Work) -> Loaded:
     """In the child: build, digest, run over the grid."""
     from onnxproof.reference.determinism import refuse_nondeterminism
     from onnxproof.reference.noise_floor import measure_noise
@@ -52,7 +46,6 @@ def build_reference(request: LoadRequest) -> Loaded:
     from onnxproof.samples.dataset import measure_metric, rows_in
     from onnxproof.source.module import build_module, state_digest
 
-    spec, work = request
     start = time.monotonic()
     source = build_module(spec, work)
     weights_sha256, weights_bytes = state_digest(source.model)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnxproof.records import Work
+from onnxproof.source.kind import kind_of
 from onnxproof.spec import Source
 
 if TYPE_CHECKING:
@@ -22,16 +23,4 @@ def build(source: Source, work: Work) -> nn.Module:
         SourceError: A file, a class or a package is not there, or would run code unasked.
         LoadError: What is there raised, or is no module.
     """
-    from onnxproof.source import exported_program, factory, mlflow_model, model_zoo, torchscript
-    from onnxproof.source import transformers_model as transformers
-
-    builders = {
-        "factory": factory.build,
-        "torchscript": torchscript.build,
-        "exported_program": exported_program.build,
-        "mlflow": mlflow_model.build,
-        "transformers": transformers.build,
-        "timm": model_zoo.build,
-        "torchvision": model_zoo.build,
-    }
-    return builders[source.kind](source, work)
+    return kind_of(source.kind).build(source, work)

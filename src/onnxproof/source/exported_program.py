@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.source.checkpoint import code_in
+from onnxproof.source.kind import SourceKind, file_digest, file_name
 from onnxproof.spec import Source
 from onnxproof.usercode.access import find_file
 
 if TYPE_CHECKING:
     from torch import nn
 
+SUFFIXES: Final = (".pt2", ".pt")
 WEIGHTS_ONLY: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 COMPILED: Final = "/data/aotinductor/"
 CONSTANTS: Final = re.compile(r"/data/constants/[^/]*_config\.json$")
@@ -114,3 +116,10 @@ def _weights_only(wanted: bool) -> Iterator[None]:
             os.environ.pop(WEIGHTS_ONLY)
             if before is not None:
                 os.environ[WEIGHTS_ONLY] = before
+
+
+def _name(target: str) -> str:
+    return file_name(target, SUFFIXES)
+
+
+KIND: Final = SourceKind(build=build, default_name=_name, digest=file_digest)

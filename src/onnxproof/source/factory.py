@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import LoadError, one_line
 from onnxproof.records import Work
+from onnxproof.source.kind import SourceKind
 from onnxproof.spec import Source
 from onnxproof.usercode.access import import_factory
 
@@ -37,3 +38,14 @@ def build(source: Source, work: Work) -> nn.Module:
             "return the module itself"
         )
     return module
+
+
+def _module_of(target: str) -> str:
+    return target.partition(":")[0]
+
+
+def _name(target: str) -> str:
+    return _module_of(target).rpartition(".")[2]
+
+
+KIND: Final = SourceKind(build=build, default_name=_name, python_module=_module_of)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
+from onnxproof.source.kind import SourceKind, file_digest, file_name
 from onnxproof.spec import Source
 from onnxproof.usercode.access import find_file
 
 if TYPE_CHECKING:
     from torch import nn
 
+SUFFIXES: Final = (".pt", ".pth", ".ts")
 REACHES_FILES: Final = re.compile(r"\b(save|from_file|load_tensor)\(")
 """``aten::save``, ``aten::from_file`` and ``debugprims::load_tensor``: of all schemas with a string
 in them, the ones that take a path (torch 2.13)."""
@@ -103,3 +105,10 @@ def _not_torchscript(path: Path) -> str:
         f"{path.name} is {what}. source.torchscript takes what torch.jit.save wrote; for a state "
         "dict name a factory and source.weights"
     )
+
+
+def _name(target: str) -> str:
+    return file_name(target, SUFFIXES)
+
+
+KIND: Final = SourceKind(build=build, default_name=_name, digest=file_digest)

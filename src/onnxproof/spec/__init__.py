@@ -16,7 +16,7 @@ from onnxproof.spec.schema import (
     Limits,
     OutputSpec,
     Spec,
-    Strategy,
+    StrategyName,
 )
 from onnxproof.spec.source import Source, Weights
 from onnxproof.spec.tolerance import Tolerance
@@ -34,7 +34,7 @@ __all__ = [
     "Provider",
     "Source",
     "Spec",
-    "Strategy",
+    "StrategyName",
     "ThroughputSpec",
     "Tolerance",
     "Weights",

@@ -15,7 +15,7 @@ from onnxproof.spec.nested_inputs import check_names, flat_inputs
 from onnxproof.spec.source import Source
 from onnxproof.spec.tolerance import Tolerance
 
-Strategy = Literal["dynamo", "trace", "script"]
+StrategyName = Literal["dynamo", "trace", "script"]
 OPERATOR_PATTERN: Final = r"^\w+::\w+(\.\w+)?$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 """MLflow refuses ``/ : . % " '`` in the name of a logged model (mlflow 3.17, its naming rules)."""
@@ -73,15 +73,13 @@ class Translation(Section):
             return {"dynamo": written, "torchscript": written}
         return written
 
-    def reference_for(self, strategy: Strategy) -> str | None:
-        """``module:callable``; None where the exporter's own translation is to be used."""
-        return self.dynamo if strategy == "dynamo" else self.torchscript
-
 
 class Export(Section):
     """How to leave PyTorch."""
 
-    strategies: tuple[Strategy, ...] = Field(default=("dynamo", "trace", "script"), min_length=1)
+    strategies: tuple[StrategyName, ...] = Field(
+        default=("dynamo", "trace", "script"), min_length=1
+    )
     opset: Literal["auto"] | Annotated[int, Field(ge=13, le=23)] = "auto"
     search: Literal["first", "fastest"] = "first"
     min_onnxruntime: str = Field(default="1.18", pattern=r"^\d+\.\d+$")

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from onnxproof.spec.base import Section
-
-Kind = Literal[
-    "factory",
-    "torchscript",
-    "exported_program",
-    "mlflow",
-    "transformers",
-    "timm",
-    "torchvision",
-]
-KINDS: Final[tuple[Kind, ...]] = (
-    "factory", "torchscript", "exported_program", "mlflow", "transformers", "timm", "torchvision",
-)  # fmt: skip
-WHOLE: Final = ("torchscript", "exported_program", "mlflow")
-"""Kinds that bring their weights with them and are built from no arguments."""
 
 FACTORY: Final = r"^[\w.]+:[\w.]+$"
 _REGISTRY_NAME: Final = r"[^/@]+(?:/\d+|@[^/@]+)"
@@ -52,6 +38,19 @@ class Weights(Section):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KindMark:
+    """Marks a field of ``Source`` as a kind; pydantic keeps it and leaves it out of the schema.
+
+    Attributes:
+        whole: The kind brings its weights with it and is built from no arguments.
+        takes_class: ``class`` chooses what is built.
+    """
+
+    whole: bool = False
+    takes_class: bool = False
+
+
 class Source(Section):
     """Where the ``nn.Module`` comes from: exactly one kind, and what goes with it."""
 
@@ -59,26 +58,30 @@ class Source(Section):
         validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
-    factory: str | None = Field(default=None, pattern=FACTORY, description="module:callable")
-    torchscript: str | None = Field(
+    factory: Annotated[str | None, KindMark()] = Field(
+        default=None, pattern=FACTORY, description="module:callable"
+    )
+    torchscript: Annotated[str | None, KindMark(whole=True)] = Field(
         default=None, min_length=1, description="A file that torch.jit.save wrote."
     )
-    exported_program: str | None = Field(
+    exported_program: Annotated[str | None, KindMark(whole=True)] = Field(
         default=None, min_length=1, description="A .pt2 file that torch.export.save wrote."
     )
-    mlflow: str | None = Field(
+    mlflow: Annotated[str | None, KindMark(whole=True)] = Field(
         default=None,
         pattern=MLFLOW_URI,
         description="A model of MLflow's PyTorch flavor: models:/NAME@ALIAS, models:/NAME/VERSION "
         "or runs:/RUN_ID/PATH.",
     )
-    transformers: str | None = Field(
+    transformers: Annotated[str | None, KindMark(takes_class=True)] = Field(
         default=None,
         min_length=1,
         description="A folder with config.json and maybe safetensors, or a config file.",
     )
-    timm: str | None = Field(default=None, min_length=1, description="Name of a model of timm.")
-    torchvision: str | None = Field(
+    timm: Annotated[str | None, KindMark()] = Field(
+        default=None, min_length=1, description="Name of a model of timm."
+    )
+    torchvision: Annotated[str | None, KindMark()] = Field(
         default=None, min_length=1, description="Name of a model of torchvision."
     )
     class_: str | None = Field(
@@ -105,14 +108,17 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _names_one_kind(self) -> Source:
-        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        marks = kinds_of(type(self))
+        given = [kind for kind in marks if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"name exactly one of {', '.join(KINDS)}; found {' and '.join(given) or 'none'}"
+                f"name exactly one of {', '.join(marks)}; found {' and '.join(given) or 'none'}"
             )
-        if self.class_ is not None and self.kind != "transformers":
-            raise ValueError(f"class belongs to transformers; {self.kind} takes none")
-        if self.kind in WHOLE and (self.kwargs or self.weights or self.variants):
+        mark = marks[self.kind]
+        if self.class_ is not None and not mark.takes_class:
+            owners = " and ".join(kind for kind in marks if marks[kind].takes_class)
+            raise ValueError(f"class belongs to {owners}; {self.kind} takes none")
+        if mark.whole and (self.kwargs or self.weights or self.variants):
             part = "kwargs" if self.kwargs else "weights" if self.weights else "variants"
             raise ValueError(
                 f"{self.kind} is a whole model and takes no {part}; change the model where it is "
@@ -125,9 +131,9 @@ class Source(Section):
         return self.model_copy(update={"kwargs": self.kwargs | self.variants.get(name, {})})
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         """Which of the kinds is given."""
-        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+        return next(kind for kind in kinds_of(type(self)) if getattr(self, kind) is not None)
 
     @property
     def target(self) -> str:
@@ -139,3 +145,16 @@ class Source(Section):
     def trusts_pickle(self) -> bool:
         """Whether files may run the code they carry."""
         return self.trust == "pickle"
+
+
+def kinds_of(section: type[Source]) -> dict[str, KindMark]:
+    """The fields that are kinds, in their order, with their marks."""
+    return {
+        name: mark
+        for name, field in section.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, KindMark)
+    }
+
+
+KINDS: Final = tuple(kinds_of(Source))

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def register(proof: Proof, work: Path) -> Registration:
+def register(proof: Proof, folder: Path) -> Registration:
     """The new version of a proven model, with the alias ``challenger``.
 
     Args:
-        proof: As it stands in ``work``'s ``proof.json``.
-        work: Holds ``model.onnx`` and its external data, ``proof.json``, ``report.md`` and the
+        proof: As it stands in ``folder``'s ``proof.json``.
+        folder: Holds ``model.onnx`` and its external data, ``proof.json``, ``report.md`` and the
             reference.
 
     Raises:
@@ -39,12 +39,12 @@ def register(proof: Proof, work: Path) -> Registration:
         ServerUnreachable: MLflow does not answer; no alias has moved.
     """
     say("register", f"register in MLflow at {shown_url(read_settings().tracking_uri)}")
-    with talking(f"register {proof.name} (its proof stays in {work})") as client:
+    with talking(f"register {proof.name} (its proof stays in {folder})") as client:
         run_id = _start_run(client, proof)
         try:
             with kept_open(run_id):
-                model_id = _log_model(client, run_id, proof, work)
-                _fetch_and_replay(client, model_id, proof, work)
+                model_id = _log_model(client, run_id, proof, folder)
+                _fetch_and_replay(client, model_id, proof, folder)
                 version = _create_version(client, run_id, model_id, proof)
         except BaseException:
             _give_up(client, run_id)

@@ -28,7 +28,7 @@ _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's answers for a missing model or version, and for a missing alias (mlflow 3.17)."""
 
 
-def find_version(name: str, proof_key: str) -> Registration | None:
+def find_version(name: str, key: str) -> Registration | None:
     """The newest version of ``name`` with this proof key; None when there is none.
 
     Raises:
@@ -37,7 +37,7 @@ def find_version(name: str, proof_key: str) -> Registration | None:
 
     def find(client: MlflowClient) -> Registration | None:
         found = client.search_model_versions(
-            f"name = '{name}' and tags.`{KEY_TAG}` = '{proof_key}'",
+            f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'",
             order_by=["version_number DESC"],
             max_results=1,
         )

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
-from typing import Final
+from typing import Final, NamedTuple
 
 from onnxproof.artifact import sha256_of
 from onnxproof.errors import SourceError
@@ -22,18 +22,31 @@ from onnxproof.usercode.access import (
 _NEVER_TRUE: Final = ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
 
 
+class ReachedCode(NamedTuple):
+    """What importing a module runs."""
+
+    digests: dict[str, str]  # by module name, of those within what may be imported
+    versions: dict[str, str]  # by distribution name, of what they use beyond it
+    names: frozenset[str]  # every name that an import statement mentions
+
+    def __or__(self, other: ReachedCode) -> ReachedCode:
+        """Both together."""
+        return ReachedCode(
+            self.digests | other.digests,
+            self.versions | other.versions,
+            self.names | other.names,
+        )
+
+
 def reached_code(
     module: str, roots: Roots, allow: Sequence[str], *, local_code: bool
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Modules that ``module`` reaches within what may be imported, and what they use beyond it.
-
-    Returns:
-        Digest by module name, and version by distribution name.
+) -> ReachedCode:
+    """What ``module`` reaches by import statements.
 
     Raises:
         SourceError: ``module`` is not allowed or not there.
     """
-    reached = reached_names(module, roots, allow, local_code=local_code)
+    reached = _reached_names(module, roots, allow, local_code=local_code)
     digests = {
         name: sha256_of(found.file) for name, found in reached.items() if found and found.file
     }
@@ -42,10 +55,11 @@ def reached_code(
         for name, found in reached.items()
         if "." not in name and (found is None or not found.local)
     }
-    return digests, _versions(beyond.difference(sys.stdlib_module_names))
+    versions = versions_of(beyond.difference(sys.stdlib_module_names))
+    return ReachedCode(digests, versions, frozenset(reached))
 
 
-def reached_names(
+def _reached_names(
     module: str, roots: Roots, allow: Sequence[str], *, local_code: bool
 ) -> dict[str, ModuleFile | None]:
     """Every name that ``module`` reaches by import statements, with its file where followed.
@@ -115,7 +129,7 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
             waiting += ast.iter_child_nodes(node)
 
 
-def _versions(modules: set[str]) -> dict[str, str]:
+def versions_of(modules: set[str]) -> dict[str, str]:
     """Version by name of every distribution that installed one of these top-level modules.
 
     As ``packages_distributions`` finds them, which takes 0.4 s to parse every list of files.

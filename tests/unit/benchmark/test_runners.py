@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from onnxproof.benchmark.stage import BenchmarkRequest, measure, measure_in_child
+from onnxproof.benchmark.stage import measure, measure_in_child
 from onnxproof.errors import BenchmarkError
-from onnxproof.records import BenchmarkResult, Candidate, Work
+from onnxproof.records import BenchmarkResult, Candidate, Run, Work
 from onnxproof.runtime import Session, open_session
 from onnxproof.spec import Spec
 from onnxproof.spec.dims import Dim
-from tests.helpers.graphs import AFFINE, save
+from tests.helpers.graphs import AFFINE, affine_reference, save
 from tests.helpers.specs import spec_of, work_in
 
 SLOW = """
@@ -37,7 +37,7 @@ def asked(**section: Any) -> Spec:
 
 
 def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
-    return measure_in_child(BenchmarkRequest(spec, work, candidates))
+    return measure_in_child(spec, work, candidates)
 
 
 def test_a_start_is_told_for_everything_that_was_timed(work: Work) -> None:
@@ -65,7 +65,7 @@ def test_a_model_of_one_shape_has_no_run_at_another(work: Work) -> None:
 
 def test_size_and_memory_are_those_of_a_process_that_opens_nothing_else(work: Work) -> None:
     candidate = save(AFFINE, work)
-    result = measure(asked(), work, (candidate,))
+    result = measure(Run(asked(), work, affine_reference(work)), (candidate,))
     eager, graph = result.startups
     assert (eager.size_bytes, eager.peak_bytes) == (None, None)
     assert graph.size_bytes == candidate.size_bytes

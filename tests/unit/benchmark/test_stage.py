@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from onnxproof.benchmark.runners import Runner
-from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
+from onnxproof.benchmark.stage import measure_in_child
 from onnxproof.benchmark.summary import summarize
 from onnxproof.errors import BenchmarkError
 from onnxproof.records import BenchmarkResult, Candidate, Work
@@ -40,7 +40,7 @@ def asked(**section: Any) -> Spec:
 
 
 def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
-    return measure_in_child(BenchmarkRequest(spec, work, candidates))
+    return measure_in_child(spec, work, candidates)
 
 
 def test_every_runner_is_timed_at_every_point_with_as_many_samples(work: Work) -> None:

@@ -66,7 +66,7 @@ def test_a_control_group_that_used_up_its_share_is_suspect(machine: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("bits", "told"),
+    ("bits", "message"),
     [
         ("0x0000000000000000", []),
         ("0x0000000000000001", []),

@@ -5,8 +5,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.spec import Strategy
+from onnxproof.check.stage import check_in_child
+from onnxproof.records import Run
+from onnxproof.spec import StrategyName
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import spec_of, work_in
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_shared_derived_and_stepped_dims_are_dynamic_and_named_as_declared(
-    tmp_path: Path, strategy: Strategy
+    tmp_path: Path, strategy: StrategyName
 ) -> None:
     work = work_in(tmp_path)
     spec = spec_of(
@@ -48,4 +49,4 @@ def test_shared_derived_and_stepped_dims_are_dynamic_and_named_as_declared(
     sizes = {(point.dims["batch"], point.dims["seq"]) for point in loaded.reference.points}
     assert {batch for batch, _ in sizes} >= {2, 5}
     assert {seq for _, seq in sizes} == {4, 8, 12}
-    assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
+    assert check_in_child(Run(spec, work, loaded), candidate).proven

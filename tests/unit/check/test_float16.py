@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from onnxproof.check.float16 import open_overflowing
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.records import CheckResult, Work
+from onnxproof.check.stage import check_in_child
+from onnxproof.records import CheckResult, Run, Work
 from tests.helpers.graphs import AFFINE, affine_reference, save, save_reference
 from tests.helpers.specs import spec_of, work_in
 
@@ -37,8 +37,8 @@ def work(tmp_path: Path) -> Work:
 def checked(text: str, work: Work, largest: float) -> CheckResult:
     x = np.linspace(0.5, largest, 4, dtype=np.float16).reshape(1, 4)
     loaded = save_reference(work, ({"x": x}, {"y": x}))
-    request = CheckRequest(spec_of(**INPUTS), work, loaded, save(text, work))
-    return check_in_child(request)
+    request = (Run(spec_of(**INPUTS), work, loaded), save(text, work))
+    return check_in_child(*request)
 
 
 def test_what_overflows_on_a_gpu_alone_is_refused(work: Work) -> None:
@@ -65,7 +65,7 @@ def test_a_graph_without_float16_is_not_asked(work: Work) -> None:
     candidate = save(AFFINE, work)
     with open_overflowing(work, candidate, ()) as session:
         assert session is None
-    found = check_in_child(CheckRequest(spec_of(), work, loaded, candidate))
+    found = check_in_child(Run(spec_of(), work, loaded), candidate)
     assert found.verdicts[-1].name == "parity_unoptimized"
 
 

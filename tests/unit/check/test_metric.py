@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.records import CheckResult, Loaded, Metric, Work
+from onnxproof.check.stage import check_in_child
+from onnxproof.records import CheckResult, Loaded, Metric, Run, Work
 from onnxproof.spec import Spec
 from tests.helpers.graphs import loaded_with, save, save_reference
 from tests.helpers.specs import spec_of, work_in
@@ -25,7 +25,7 @@ def work(tmp_path: Path) -> Work:
 
 
 def check(work: Work, loaded: Loaded, spec: Spec) -> CheckResult:
-    return check_in_child(CheckRequest(spec, work, loaded, save(SCORES, work)))
+    return check_in_child(Run(spec, work, loaded), save(SCORES, work))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from onnxproof.check.parity import check_parity
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.records import Candidate, Work
+from onnxproof.check.stage import check_in_child
+from onnxproof.records import Candidate, Run, Work
 from onnxproof.runtime import Optimization, Session, open_session
 from tests.helpers.graphs import AFFINE, affine_reference, save, save_reference
 from tests.helpers.specs import spec_of, work_in
@@ -20,8 +20,8 @@ def work(tmp_path: Path) -> Work:
 
 
 def both_parities(candidate: Candidate, work: Work) -> tuple[str, str]:
-    request = CheckRequest(spec_of(), work, affine_reference(work), candidate)
-    *_, parity, unoptimized = check_in_child(request).verdicts
+    request = (Run(spec_of(), work, affine_reference(work)), candidate)
+    *_, parity, unoptimized = check_in_child(*request).verdicts
     assert (parity.name, unoptimized.name) == ("parity", "parity_unoptimized")
     return parity.outcome, unoptimized.outcome
 

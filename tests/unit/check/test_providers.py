@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
+from onnxproof.benchmark.stage import measure_in_child
 from onnxproof.check.providers import check_providers
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import BenchmarkError, SourceError
-from onnxproof.records import Candidate, Loaded, Work
+from onnxproof.records import Candidate, Loaded, Run, Work
 from onnxproof.runtime import providers
 from onnxproof.spec import Spec
 from tests.helpers import graphs
@@ -57,7 +57,7 @@ def made(spec: Spec, work: Work) -> tuple[Loaded, Candidate]:
 def test_a_graph_is_proven_on_a_plug_in_too_and_its_nodes_are_told(work: Work) -> None:
     spec = spec_on({"name": "CPUExecutionProvider"}, OPENVINO)
     loaded, candidate = made(spec, work)
-    check = check_in_child(CheckRequest(spec, work, loaded, candidate))
+    check = check_in_child(Run(spec, work, loaded), candidate)
     assert check.proven, check.reason
     (found,) = check.providers
     assert (found.provider, found.precision) == (NAME, "bfloat16")
@@ -72,7 +72,7 @@ def test_a_provider_is_held_to_float32_where_it_was_told_to_compute_in_it(work: 
     spec = spec_on({**OPENVINO, "options": FLOAT32})
     loaded, candidate = made(spec, work)
     assert loaded.reference.rounding == ()
-    (found,) = check_providers(spec, work, loaded, candidate, ())
+    (found,) = check_providers(Run(spec, work, loaded), candidate, ())
     assert (found.precision, found.verdict.outcome) == ("float32", "passed")
     assert [row.basis for row in found.parity] == ["noise"]
 
@@ -84,7 +84,7 @@ def test_a_graph_that_is_right_on_the_cpu_alone_is_refused(work: Work) -> None:
     source = {"source": {"factory": "tests.helpers.models:conv"}}
     spec = spec_on({**OPENVINO, "tolerance": tight}, **source, **image)
     loaded, candidate = made(spec, work)
-    check = check_in_child(CheckRequest(spec, work, loaded, candidate))
+    check = check_in_child(Run(spec, work, loaded), candidate)
     assert [verdict.outcome for verdict in check.verdicts] == ["passed"] * len(check.verdicts)
     assert not check.proven
     assert check.reason.startswith(f"parity on {NAME}: output ")
@@ -94,7 +94,7 @@ def test_a_graph_that_is_right_on_the_cpu_alone_is_refused(work: Work) -> None:
 def test_a_provider_that_is_not_here_is_skipped_with_the_reason(work: Work) -> None:
     spec = spec_on({"name": "CPUExecutionProvider"}, ABSENT)
     loaded, candidate = made(spec, work)
-    check = check_in_child(CheckRequest(spec, work, loaded, candidate))
+    check = check_in_child(Run(spec, work, loaded), candidate)
     assert check.proven
     (found,) = check.providers
     assert found.verdict.outcome == "skipped"
@@ -106,14 +106,14 @@ def test_a_required_provider_that_is_not_here_ends_the_check(work: Work) -> None
     spec = spec_on({**ABSENT, "required": True})
     loaded, candidate = made(spec, work)
     with pytest.raises(BenchmarkError, match="asked for NoSuchExecutionProvider, this ONNX "):
-        check_in_child(CheckRequest(spec, work, loaded, candidate))
+        check_in_child(Run(spec, work, loaded), candidate)
 
 
 @pytest.mark.usefixtures("_a_device")
 def test_a_plug_in_is_timed_beside_the_cpu(work: Work) -> None:
     spec = spec_on({"name": "CPUExecutionProvider"}, OPENVINO)
     _, candidate = made(spec, work)
-    result = measure_in_child(BenchmarkRequest(spec, work, (candidate,)))
+    result = measure_in_child(spec, work, (candidate,))
     assert [latency.provider for latency in result.latencies] == ["", "CPUExecutionProvider", NAME]
     assert {latency.binding for latency in result.latencies} == {"host"}
 
@@ -135,7 +135,7 @@ def test_a_plug_in_needs_the_path_of_its_library(work: Work, library: str, messa
     spec = spec_on({**OPENVINO, "library": library})
     loaded, candidate = made(spec, work)
     with pytest.raises(SourceError) as caught:
-        check_providers(spec, work, loaded, candidate, ())
+        check_providers(Run(spec, work, loaded), candidate, ())
     assert str(caught.value).startswith(message)
 
 
@@ -153,7 +153,7 @@ def test_a_plug_in_without_a_device_here_is_told(
     monkeypatch.setattr("onnxproof.runtime.session.plugin_devices", lambda _: [])
     spec = spec_on({**OPENVINO, "required": False})
     loaded, candidate = made(spec, work)
-    (found,) = check_providers(spec, work, loaded, candidate, ())
+    (found,) = check_providers(Run(spec, work, loaded), candidate, ())
     assert found.verdict.outcome == "skipped"
     assert found.verdict.reason == (
         "asked for OpenVINOExecutionProvider, libonnxruntime_providers_openvino_plugin.so was "

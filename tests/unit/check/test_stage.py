@@ -7,10 +7,10 @@ import onnx
 import pytest
 
 from onnxproof.check.parity import Disagreement
-from onnxproof.check.stage import CheckRequest, check_candidate, check_in_child
+from onnxproof.check.stage import check_candidate, check_in_child
 from onnxproof.errors import CheckError
 from onnxproof.isolation.child import prepare_children
-from onnxproof.records import Candidate, CheckResult, Loaded, Work
+from onnxproof.records import Candidate, CheckResult, Loaded, Run, Work
 from onnxproof.samples.test_data import read_set
 from onnxproof.spec import Spec
 from tests.helpers.graphs import (
@@ -37,7 +37,7 @@ def check(
     candidate: Candidate, work: Work, loaded: Loaded | None = None, spec: Spec | None = None
 ) -> CheckResult:
     wanted = loaded or affine_reference(work)
-    return check_in_child(CheckRequest(spec or spec_of(), work, wanted, candidate))
+    return check_in_child(Run(spec or spec_of(), work, wanted), candidate)
 
 
 def outcomes(result: CheckResult) -> dict[str, str]:
@@ -265,7 +265,7 @@ def test_a_check_that_breaks_raises_and_never_passes(work: Work) -> None:
         check(candidate, work, loaded)
     prepare_children(preload=())
     with pytest.raises(CheckError, match="check failed: KeyError: 'y'") as caught:
-        check_candidate(spec_of(), work, loaded, candidate)
+        check_candidate(Run(spec_of(), work, loaded), candidate)
     assert caught.value.end == "error"
 
 

@@ -7,7 +7,7 @@ import torch
 
 from onnxproof.errors import ExportError
 from onnxproof.export.failure import REASON_CHARACTERS, explain
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 from tests.helpers.failing_models import Right, line_of
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROOT, spec_of, work_in
@@ -26,7 +26,7 @@ def raised(*messages: str) -> Exception:
     return error
 
 
-def failed(folder: Path, name: str, strategy: Strategy) -> ExportError:
+def failed(folder: Path, name: str, strategy: StrategyName) -> ExportError:
     work = work_in(folder)
     spec = spec_of(source={"factory": f"tests.helpers.failing_models:{name}"}, check={"samples": 1})
     loaded = load(spec, work)
@@ -84,7 +84,7 @@ def test_paths_of_this_machine_are_told_from_the_root() -> None:
     ],
 )
 def test_an_export_that_fails_names_the_line_and_what_may_help(
-    tmp_path: Path, name: str, strategy: Strategy, reason: str, hint: str
+    tmp_path: Path, name: str, strategy: StrategyName, reason: str, hint: str
 ) -> None:
     error = failed(tmp_path, name, strategy)
     assert error.where == line_of(name)

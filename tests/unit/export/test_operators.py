@@ -11,7 +11,7 @@ from onnxproof.export.operators.report_file import read_report
 from onnxproof.isolation.child import prepare_children
 from onnxproof.records import OperatorReport
 from onnxproof.report.operators import operator_notes, operator_rows
-from onnxproof.spec import Spec, Strategy, parse_spec
+from onnxproof.spec import Spec, StrategyName, parse_spec
 from onnxproof.usercode.source_lines import author_line
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import work_in
@@ -81,7 +81,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
 def test_each_operator_has_its_onnx_nodes_lines_and_modules(
-    strategy: Strategy, code: Path, tmp_path: Path
+    strategy: StrategyName, code: Path, tmp_path: Path
 ) -> None:
     spec, work = spec_for("some_net:net"), work_in(tmp_path, code)
     candidate = export(spec, work, load(spec, work), strategy)
@@ -102,7 +102,7 @@ def test_each_operator_has_its_onnx_nodes_lines_and_modules(
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_all_operators_without_a_translation_are_named_at_once(
-    strategy: Strategy, code: Path, tmp_path: Path
+    strategy: StrategyName, code: Path, tmp_path: Path
 ) -> None:
     spec, work = spec_for("odd_net:odd"), work_in(tmp_path, code)
     with pytest.raises(ExportError) as caught:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from onnxproof.check.stage import VERDICTS, CheckRequest, check_in_child
+from onnxproof.check.stage import VERDICTS, check_in_child
 from onnxproof.export.hints import against_refusal
-from onnxproof.records import Attempt, Candidate, CheckResult, Specialization, Verdict
-from onnxproof.spec import Strategy
+from onnxproof.records import Attempt, Candidate, CheckResult, Run, Specialization, Verdict
+from onnxproof.spec import StrategyName
 from tests.helpers.failing_models import line_of
 from tests.helpers.graphs import candidate_of, export, load
 from tests.helpers.specs import spec_of, work_in
@@ -15,12 +15,12 @@ from tests.helpers.specs import spec_of, work_in
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def checked(folder: Path, name: str, strategy: Strategy) -> tuple[Candidate, CheckResult]:
+def checked(folder: Path, name: str, strategy: StrategyName) -> tuple[Candidate, CheckResult]:
     work = work_in(folder)
     spec = spec_of(source={"factory": f"tests.helpers.failing_models:{name}"}, check={"samples": 2})
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
-    return candidate, check_in_child(CheckRequest(spec, work, loaded, candidate))
+    return candidate, check_in_child(Run(spec, work, loaded), candidate)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def checked(folder: Path, name: str, strategy: Strategy) -> tuple[Candidate, Che
     ],
 )
 def test_a_graph_of_its_example_alone_is_refused_with_the_line_that_made_it_so(
-    tmp_path: Path, name: str, strategy: Strategy, verdict: str, hint: str
+    tmp_path: Path, name: str, strategy: StrategyName, verdict: str, hint: str
 ) -> None:
     candidate, result = checked(tmp_path, name, strategy)
     assert result.reason.startswith(verdict)
@@ -52,7 +52,7 @@ def test_a_size_that_is_narrowed_is_told_in_the_spec_s_words(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_a_graph_that_is_right_for_every_size_has_nothing_baked_in(
-    tmp_path: Path, strategy: Strategy
+    tmp_path: Path, strategy: StrategyName
 ) -> None:
     candidate, result = checked(tmp_path, "Right", strategy)
     assert result.proven

@@ -7,13 +7,13 @@ import onnx
 import pytest
 import torch
 
-from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.benchmark.stage import measure_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import ExportError, SpecError
 from onnxproof.export.dynamo import dynamic_shapes
-from onnxproof.export.stage import export_onnx
+from onnxproof.export.stage import export_in_child, export_onnx
 from onnxproof.isolation.child import prepare_children
-from onnxproof.localize.stage import LocalizeRequest, localize_in_child
+from onnxproof.localize.stage import localize_in_child
 from onnxproof.pipeline.refusal import refuse
 from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import (
@@ -21,15 +21,15 @@ from onnxproof.records import (
     Candidate,
     CheckResult,
     Divergence,
-    Loaded,
+    Run,
     SearchResult,
-    Simplifier,
+    SimplifierName,
     Work,
 )
 from onnxproof.samples.grid import dynamic_axes
-from onnxproof.simplify.stage import SimplifyRequest, simplify_in_child
-from onnxproof.spec import Spec, Strategy
-from tests.helpers.graphs import export, load
+from onnxproof.simplify.stage import simplify_in_child
+from onnxproof.spec import Spec, StrategyName
+from tests.helpers.graphs import load
 from tests.helpers.specs import ROOT, spec_of, work_in
 
 # What exporters say of themselves, and of toys that bake things in.
@@ -61,30 +61,27 @@ class Here:
     """The real stages, in this process."""
 
     def __init__(self, spec: Spec, work: Work) -> None:
-        self.spec, self.work = spec, work
-        self.loaded: Loaded = load(spec, work)
+        self.run = Run(spec, work, load(spec, work))
 
-    def export(self, strategy: Strategy, variant: str = "") -> Candidate:
-        return export(self.spec, self.work, self.loaded, strategy, variant)
+    def export(self, run: Run, strategy: StrategyName, variant: str = "") -> Candidate:
+        return export_in_child(run, strategy, variant)
 
-    def simplify(self, candidate: Candidate, simplifier: Simplifier) -> Candidate:
-        return simplify_in_child(SimplifyRequest(self.work, self.loaded, candidate, simplifier))
+    def simplify(self, run: Run, candidate: Candidate, simplifier: SimplifierName) -> Candidate:
+        return simplify_in_child(run, candidate, simplifier)
 
-    def check(self, candidate: Candidate) -> CheckResult:
-        return check_in_child(CheckRequest(self.spec, self.work, self.loaded, candidate))
+    def check(self, run: Run, candidate: Candidate) -> CheckResult:
+        return check_in_child(run, candidate)
 
     def localize(
-        self, candidate: Candidate, check: CheckResult, plain: Candidate | None
+        self, run: Run, candidate: Candidate, check: CheckResult, plain: Candidate | None = None
     ) -> Divergence:
-        return localize_in_child(
-            LocalizeRequest(self.spec, self.work, self.loaded, candidate, check, plain)
-        )
+        return localize_in_child(run, candidate, check, plain)
 
-    def benchmark(self, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
-        return measure_in_child(BenchmarkRequest(self.spec, self.work, candidates))
+    def benchmark(self, run: Run, candidates: tuple[Candidate, ...]) -> BenchmarkResult:
+        return measure_in_child(run.spec, run.work, candidates)
 
     def model(self, candidate: Candidate) -> onnx.ModelProto:
-        return onnx.load(self.work.path(candidate.model.path))
+        return onnx.load(self.run.work.path(candidate.model.path))
 
 
 @pytest.fixture
@@ -95,7 +92,8 @@ def work(tmp_path: Path) -> Work:
 
 def searched(work: Work, factory: str, **sections: Any) -> SearchResult:
     spec = spec_of(factory, benchmark={"samples": 2}, **sections)
-    return search_candidates(spec, Here(spec, work))
+    stages = Here(spec, work)
+    return search_candidates(stages.run, stages)
 
 
 def reasons(search: SearchResult) -> dict[str, str]:
@@ -129,11 +127,11 @@ def test_what_dynamo_gives_is_proven_from_end_to_end(
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
 def test_a_graph_has_the_names_the_opset_and_the_stamp_that_were_chosen(
-    work: Work, strategy: Strategy
+    work: Work, strategy: StrategyName
 ) -> None:
     spec = spec_of(export={"min_onnxruntime": "1.16", "opset": 18}, outputs={"scores": {}})
     stages = Here(spec, work)
-    candidate = stages.export(strategy)
+    candidate = stages.export(stages.run, strategy)
     model = stages.model(candidate)
     assert (candidate.label, candidate.opset) == (strategy, 18)
     assert [opset.version for opset in model.opset_import if not opset.domain] == [18]
@@ -147,17 +145,17 @@ def test_a_graph_has_the_names_the_opset_and_the_stamp_that_were_chosen(
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
-def test_a_graph_names_no_place_of_this_machine(work: Work, strategy: Strategy) -> None:
+def test_a_graph_names_no_place_of_this_machine(work: Work, strategy: StrategyName) -> None:
     stages = Here(spec_of(), work)
-    written = Path(work.path(stages.export(strategy).model.path)).read_bytes()
+    written = Path(work.path(stages.export(stages.run, strategy).model.path)).read_bytes()
     for place in (ROOT, Path(work.folder), Path(torch.__file__).parent):
         assert str(place).encode() not in written
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_two_dims_stand_where_the_spec_has_them(work: Work, strategy: Strategy) -> None:
+def test_two_dims_stand_where_the_spec_has_them(work: Work, strategy: StrategyName) -> None:
     stages = Here(spec_of("tokens", **TOKENS), work)
-    graph = stages.model(stages.export(strategy)).graph
+    graph = stages.model(stages.export(stages.run, strategy)).graph
     for value in graph.input:
         assert shape_of(value) == ["batch", "seq"]
     shapes = {value.name: shape_of(value) for value in graph.output}
@@ -166,13 +164,13 @@ def test_two_dims_stand_where_the_spec_has_them(work: Work, strategy: Strategy) 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_a_static_graph_is_fixed_at_the_example_and_proven_there(
-    work: Work, strategy: Strategy
+    work: Work, strategy: StrategyName
 ) -> None:
     spec = spec_of(dims={"batch": {"max": 8, "example": 5}}, export={"static": True})
     stages = Here(spec, work)
-    candidate = stages.export(strategy)
+    candidate = stages.export(stages.run, strategy)
     assert shape_of(stages.model(candidate).graph.input[0]) == [5, 4]
-    assert stages.check(candidate).reason == ""
+    assert stages.check(stages.run, candidate).reason == ""
 
 
 def test_tracing_bakes_a_count_in_and_the_check_names_the_input(work: Work) -> None:
@@ -192,10 +190,10 @@ def test_tracing_bakes_a_count_in_and_the_check_names_the_input(work: Work) -> N
     ],
 )
 def test_a_batch_size_that_was_baked_in_is_refused(
-    work: Work, strategy: Strategy, reason: str
+    work: Work, strategy: StrategyName, reason: str
 ) -> None:
     stages = Here(spec_of("bakes_batch"), work)
-    result = stages.check(stages.export(strategy))
+    result = stages.check(stages.run, stages.export(stages.run, strategy))
     assert not result.proven
     assert result.reason.startswith(reason)
 
@@ -208,9 +206,9 @@ def test_a_python_number_that_dynamo_bakes_in_is_missed_by_its_own_name(work: Wo
         dims={"batch": {"max": 8}},
     )
     stages = Here(spec, work)
-    candidate = stages.export("dynamo")
+    candidate = stages.export(stages.run, "dynamo")
     assert [graph_input.name for graph_input in stages.model(candidate).graph.input] == ["x", "y"]
-    assert stages.check(candidate).reason == (
+    assert stages.check(stages.run, candidate).reason == (
         "contract: input 'k' is not in the graph; its example value was baked in, "
         "so any other value gives wrong numbers"
     )
@@ -232,13 +230,13 @@ def test_a_module_that_no_strategy_takes_is_an_export_error_in_the_users_own_wor
 def test_an_opset_that_the_runtime_does_not_load_is_bad_input(work: Work) -> None:
     stages = Here(spec_of(export={"opset": 21, "min_onnxruntime": "1.17"}), work)
     with pytest.raises(SpecError, match=r"export.opset 21 is newer than ONNX Runtime 1.17"):
-        stages.export("dynamo")
+        stages.export(stages.run, "dynamo")
 
 
 def test_an_export_in_a_child_gives_the_same_and_leaves_a_log(work: Work) -> None:
     spec = spec_of()
     prepare_children()
-    candidate = export_onnx(spec, work, load(spec, work), "trace")
+    candidate = export_onnx(Run(spec, work, load(spec, work)), "trace")
     assert (candidate.label, candidate.nodes) == ("trace", 1)
     assert candidate.model.unchanged(work.folder)
     assert Path(work.path("logs", "export-trace.log")).is_file()

@@ -8,10 +8,11 @@ import onnx
 import pytest
 
 from onnxproof.api import export_model
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import ExportError, ProofRefused, SourceError, SpecError
 from onnxproof.export.operators.report_file import read_report
-from onnxproof.spec import Spec, Strategy, parse_spec
+from onnxproof.records import Run
+from onnxproof.spec import Spec, StrategyName, parse_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROOT, work_in
 
@@ -61,7 +62,7 @@ def write_twist(folder: Path, translation: str, to: Any = None, **export_fields:
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace", "script"])
 def test_the_example_is_proven_with_its_operator_as_a_function_of_the_model(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     from onnxproof.spec import read_spec
 
@@ -74,7 +75,7 @@ def test_the_example_is_proven_with_its_operator_as_a_function_of_the_model(
             export(spec, work, loaded, strategy)
         return
     candidate = export(spec, work, loaded, strategy)
-    assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
+    assert check_in_child(Run(spec, work, loaded), candidate).proven
     model = onnx.load(work.path(candidate.model.path))
     assert [(function.domain, function.name) for function in model.functions] == [
         ("examples", "Swirl")
@@ -93,12 +94,14 @@ def test_the_example_is_proven_with_its_operator_as_a_function_of_the_model(
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_a_wrong_translation_is_refused_by_the_check(strategy: Strategy, tmp_path: Path) -> None:
+def test_a_wrong_translation_is_refused_by_the_check(
+    strategy: StrategyName, tmp_path: Path
+) -> None:
     wrong = f"{ONNX_FUNCTION}def translate(x: FLOAT[...]) -> FLOAT[...]:\n    return op.Add(x, x)\n"
     spec, work = write_twist(tmp_path, wrong), work_in(tmp_path / "work", tmp_path)
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
-    assert "parity: output" in check_in_child(CheckRequest(spec, work, loaded, candidate)).reason
+    assert "parity: output" in check_in_child(Run(spec, work, loaded), candidate).reason
 
 
 def test_a_wrong_translation_is_localized_by_the_whole_chain(
@@ -134,7 +137,7 @@ def test_plain_functions_translate_for_one_exporter_each(tmp_path: Path) -> None
     loaded = load(spec, work)
     for strategy in ("dynamo", "trace"):
         candidate = export(spec, work, loaded, strategy)
-        assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
+        assert check_in_child(Run(spec, work, loaded), candidate).proven
         assert not onnx.load(work.path(candidate.model.path)).functions
 
 
@@ -161,7 +164,7 @@ def test_a_translation_is_gone_after_the_export(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_what_a_translation_raises_is_told_with_its_name(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     code = "def translate(*args):\n    raise ValueError('not today')\n"
     spec, work = write_twist(tmp_path, code), work_in(tmp_path / "work", tmp_path)
@@ -179,7 +182,7 @@ def test_a_function_without_an_annotated_output_is_refused(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
 def test_an_operator_that_pytorch_does_not_have_is_bad_input(
-    strategy: Strategy, tmp_path: Path
+    strategy: StrategyName, tmp_path: Path
 ) -> None:
     spec = write_twist(tmp_path, "def translate(x):\n    return x\n")
     (name,) = spec.export.translations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import ExportError
-from onnxproof.export import workarounds
-from onnxproof.export.workarounds import WORKAROUNDS, try_workarounds
+from onnxproof.export import stage, workarounds
+from onnxproof.export.workarounds import WORKAROUNDS, Workaround, tries
+from onnxproof.records import Run
 from onnxproof.spec import Spec, parse_spec
 from tests.helpers.graphs import export, load
+from tests.helpers.specs import spec_of as toy_spec
 from tests.helpers.specs import work_in
 
 MIXTRAL = {
@@ -50,63 +53,68 @@ class Odd(nn.Module):
     """What a workaround of these tests fits."""
 
 
-@pytest.fixture
-def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A workaround that notes when it begins and ends stands in place of the real ones."""
-    seen: list[str] = []
-
-    class Noted:
-        def __init__(self, module: nn.Module, spec: Spec) -> None:
-            pass
-
-        def __enter__(self) -> None:
-            seen.append("begins")
-
-        def __exit__(self, *_: object) -> None:
-            seen.append("ends")
-
-    workaround = workarounds.Workaround("noted", lambda module: isinstance(module, Odd), Noted)
-    monkeypatch.setattr(workarounds, "WORKAROUNDS", (workaround,))
-    return seen
+NOTED = workarounds.Workaround(
+    "noted", lambda module: isinstance(module, Odd), lambda _module, _spec: nullcontext()
+)
+NEEDED = NOTED._replace(name="needed", at_once=True)
 
 
-SPEC = spec_of("T5EncoderModel", T5)
-
-
-def test_a_sound_graph_takes_no_workaround(tried: list[str]) -> None:
-    assert try_workarounds(lambda: "graph", lambda _: True, Odd(), SPEC) == ("graph", ())
-    assert tried == []
-
-
-def test_a_module_that_no_workaround_fits_is_not_exported_twice(tried: list[str]) -> None:
-    graphs = iter(("first",))
-    given = try_workarounds(lambda: next(graphs), lambda _: False, nn.Module(), SPEC)
-    assert given == ("first", ())
-
-
-def test_a_graph_that_breaks_the_contract_is_made_again_with_the_workaround_named(
-    tried: list[str],
+@pytest.mark.parametrize(
+    ("known", "module", "names"),
+    [
+        ((NOTED,), nn.Module(), [[]]),
+        ((NOTED,), Odd(), [[], ["noted"]]),
+        ((NEEDED,), Odd(), [["needed"]]),
+        ((NOTED, NEEDED), Odd(), [["needed"], ["noted", "needed"]]),
+    ],
+)
+def test_all_that_fit_are_tried_after_those_needed_at_once(
+    known: tuple[Workaround, ...],
+    module: nn.Module,
+    names: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    graphs = iter(("fixed", "dynamic"))
-    given = try_workarounds(lambda: next(graphs), lambda graph: graph == "dynamic", Odd(), SPEC)
-    assert given == ("dynamic", ("noted",))
-    assert tried == ["begins", "ends"]
+    monkeypatch.setattr(workarounds, "WORKAROUNDS", known)
+    assert [[entry.name for entry in entries] for entries in tries(module)] == names
 
 
-def test_a_second_try_that_is_no_better_does_not_count(tried: list[str]) -> None:
-    graphs = iter(("fixed", "fixed again"))
-    assert try_workarounds(lambda: next(graphs), lambda _: False, Odd(), SPEC) == ("fixed", ())
+SOUND, UNSOUND, BROKEN = "sound", "unsound", "broken"
 
 
-def test_the_reason_of_the_first_try_is_the_one_that_is_told(tried: list[str]) -> None:
-    errors = iter((ExportError("first"), ExportError("second")))
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [
+        (SOUND, BROKEN, 0),
+        (UNSOUND, SOUND, 1),
+        (UNSOUND, UNSOUND, 0),
+        (UNSOUND, BROKEN, 0),
+        (BROKEN, UNSOUND, 1),
+        (BROKEN, SOUND, 1),
+        (BROKEN, BROKEN, None),
+    ],
+)
+def test_the_second_try_counts_only_where_it_is_better(
+    first: str, second: str, taken: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, work = toy_spec(), work_in(tmp_path)
+    run = Run(spec, work, load(spec, work))
+    real, ends = stage._export_with, iter((first, second))
 
-    def make() -> str:
-        raise next(errors)
+    def export_with(chosen: list[Workaround], *arguments: Any) -> stage._Made:
+        end = next(ends)
+        if end == BROKEN:
+            raise ExportError(f"{len(chosen)} workarounds")
+        names = tuple(entry.name for entry in chosen)
+        return real((), *arguments)._replace(sound=end == SOUND, workarounds=names)
 
-    with pytest.raises(ExportError, match="first"):
-        try_workarounds(make, lambda _: True, Odd(), SPEC)
-    assert tried == ["begins", "ends"]
+    monkeypatch.setattr(stage, "_export_with", export_with)
+    monkeypatch.setattr(workarounds, "tries", lambda _module: [[], [NOTED]])
+    if taken is None:
+        with pytest.raises(ExportError, match=r"^0 workarounds"):
+            stage.export_in_child(run, "trace")
+    else:
+        found = stage.export_in_child(run, "trace")
+        assert found.workarounds == (("noted",) if taken else ())
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
@@ -140,14 +148,14 @@ def test_what_fails_as_it_is_written_is_proven_with_its_workaround(
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
     assert name in candidate.workarounds
-    assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
+    assert check_in_child(Run(spec, work, loaded), candidate).proven
 
     monkeypatch.setattr(workarounds, "WORKAROUNDS", ())
     try:
         bare = export(spec, work, loaded, strategy)
     except ExportError:
         return
-    assert not check_in_child(CheckRequest(spec, work, loaded, bare)).proven
+    assert not check_in_child(Run(spec, work, loaded), bare).proven
 
 
 def test_a_module_is_as_before_after_a_workaround(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +165,6 @@ def test_a_module_is_as_before_after_a_workaround(monkeypatch: pytest.MonkeyPatc
     layer = type("Layer", (nn.Module,), {"__module__": "fake_ssm"})()
     scan = next(workaround for workaround in WORKAROUNDS if workaround.name == "parallel scan")
     assert scan.fits(layer)
-    with scan.applied(layer, SPEC):
+    with scan.applied(layer, spec_of("T5EncoderModel", T5)):
         assert fake.mamba_selective_scan is not before
     assert fake.mamba_selective_scan is before

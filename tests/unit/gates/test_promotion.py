@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.gates.promotion import Measured, gate_verdicts, undecided
+from onnxproof.gates.promotion import GATES, Measured, gate_verdicts, undecided
 from onnxproof.records import (
     GateVerdict,
     Metric,
@@ -140,6 +140,11 @@ def test_nodes_that_a_provider_leaves_to_the_cpu_are_held_to_their_gate(proof: P
     cpu = check.model_copy(update={"providers": (there.model_copy(update={"provider": CPU}),)})
     alone = proof.model_copy(update={"check": cpu})
     assert verdict(alone, "max_cpu_placement", max_cpu_placement=0).outcome == "not_applicable"
+
+
+def test_each_threshold_of_the_spec_has_a_gate() -> None:
+    thresholds = {field for field in Gates.model_fields if field.startswith(("max_", "min_"))}
+    assert {gate.name for gate in GATES} == thresholds
 
 
 def test_gates_that_the_spec_does_not_set_are_not_asked(proof: Proof) -> None:

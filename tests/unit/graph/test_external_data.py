@@ -13,18 +13,18 @@ import pytest
 from onnx.external_data_helper import ExternalDataInfo
 
 from onnxproof.artifact import Artifact
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.export.stage import ExportRequest, export_in_child
+from onnxproof.check.stage import check_in_child
+from onnxproof.export.stage import export_in_child
 from onnxproof.graph import external_data
 from onnxproof.graph.external_data import on_graph_alone, outside
-from onnxproof.records import Candidate, Loaded, Work
-from onnxproof.simplify.stage import SimplifyRequest, simplify_in_child
-from onnxproof.spec import Spec, Strategy
+from onnxproof.records import Candidate, Loaded, Run, Work
+from onnxproof.simplify.stage import simplify_in_child
+from onnxproof.spec import Spec, StrategyName
 from tests.helpers import models
 from tests.helpers.graphs import change_a_byte, load, model_of
 from tests.helpers.specs import spec_of, work_in
 
-STRATEGIES: tuple[Strategy, ...] = ("dynamo", "trace", "script")
+STRATEGIES: tuple[StrategyName, ...] = ("dynamo", "trace", "script")
 TRAP = """
     <ir_version: 8, opset_import: ["" : 18]>
     g (float[batch, 2] x) => (float[batch, 2] y)
@@ -57,16 +57,16 @@ class Outside:
         self.spec, self.work = spec, work_in(folder)
         self.loaded: Loaded = load(spec, self.work)
 
-    def export(self, strategy: Strategy) -> Candidate:
-        return export_in_child(ExportRequest(self.spec, self.work, self.loaded, strategy))
+    def export(self, strategy: StrategyName) -> Candidate:
+        return export_in_child(Run(self.spec, self.work, self.loaded), strategy)
 
     def simplify(self, candidate: Candidate) -> Candidate:
-        return simplify_in_child(SimplifyRequest(self.work, self.loaded, candidate))
+        return simplify_in_child(Run(spec_of(), self.work, self.loaded), candidate)
 
     def reason(self, candidate: Candidate) -> str:
         """Why the candidate is not proven; empty when it is."""
-        request = CheckRequest(self.spec, self.work, self.loaded, candidate)
-        return check_in_child(request).reason
+        request = (Run(self.spec, self.work, self.loaded), candidate)
+        return check_in_child(*request).reason
 
     def graph(self, candidate: Candidate) -> onnx.ModelProto:
         path = self.work.path(candidate.model.path)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from onnxproof.isolation.child import PRELOAD, PRELOAD_VARIABLE
-from onnxproof.pipeline.plan import prepare_for
+from onnxproof.pipeline.plan import make_plan, start_children
+from onnxproof.settings import read_settings
 from onnxproof.spec import parse_spec
 
 CODE = """
@@ -55,11 +56,14 @@ def test_the_fork_server_is_told_only_of_packages_that_are_known_to_be_slow(
     (tmp_path / "net.py").write_text(
         "import numpy, wave\ndef build():\n    from transformers import BertConfig, BertModel\n"
     )
-    monkeypatch.setattr("onnxproof.pipeline.plan.prepare_children", lambda: None)
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        "onnxproof.pipeline.plan.prepare_children", lambda *, names: asked.append(names)
+    )
+    monkeypatch.chdir(tmp_path)
     spec = parse_spec(
         {"name": "n", "source": {"factory": "net:build"}, "inputs": {"x": "float32[4]"}}
     )
-    prepare_for(spec, (str(tmp_path),), (), local_code=True)
-    named = os.environ[PRELOAD_VARIABLE].split(",")
-    assert named == ["transformers", "transformers.BertConfig", "transformers.BertModel"]
+    start_children(make_plan(spec, (), read_settings(), local_code=True))
+    assert asked == [["transformers", "transformers.BertConfig", "transformers.BertModel"]]
     assert "onnxproof.isolation.preload" in PRELOAD

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +13,14 @@ from onnxproof.export.stage import export_onnx
 from onnxproof.graph.source_map import modules_named_in, modules_of, read_source_map, scope_of
 from onnxproof.localize import eager_values, reproducer
 from onnxproof.localize import program_values as of_program
-from onnxproof.localize.stage import LocalizeRequest, localize, localize_in_child
-from onnxproof.records import Candidate, Divergence
-from onnxproof.spec import Strategy
+from onnxproof.localize.stage import localize, localize_in_child
+from onnxproof.records import Candidate, Divergence, Run
+from onnxproof.spec import StrategyName
 from tests.helpers.damages import (
     DAMAGES,
     Damage,
     Exported,
+    Refused,
     added,
     damaged,
     one_weight,
@@ -44,7 +46,7 @@ class Walked(NamedTuple):
     """A damaged graph, and what was found."""
 
     damage: Damage
-    request: LocalizeRequest
+    request: Refused
     found: Divergence
 
 
@@ -52,12 +54,12 @@ class Walked(NamedTuple):
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     spec, work = spec_of(**NET), work_in(tmp_path_factory.mktemp("exported"))
     loaded = load(spec, work)
-    strategies: tuple[Strategy, ...] = ("dynamo", "trace")
+    strategies: tuple[StrategyName, ...] = ("dynamo", "trace")
     candidates: dict[str, Candidate] = {
         strategy: export(spec, work, loaded, strategy) for strategy in strategies
     }
     # In a child: the scopes of whatever is scripted after a ModuleList lack names of containers.
-    candidates["script"] = export_onnx(spec, work, loaded, "script")
+    candidates["script"] = export_onnx(Run(spec, work, loaded), "script")
     return Exported(spec, work, loaded, candidates)
 
 
@@ -71,7 +73,7 @@ def walked(
 ) -> Walked:
     strategy, damage = request.param
     asked = damaged(exported, strategy, damage, tmp_path_factory.mktemp("damaged"))
-    return Walked(damage, asked, localize_in_child(asked))
+    return Walked(damage, asked, localize_in_child(*asked))
 
 
 def test_the_damaged_node_is_named_with_its_module_and_its_line(walked: Walked) -> None:
@@ -92,13 +94,13 @@ def test_the_minimal_model_is_wrong_alone_on_right_inputs(walked: Walked) -> Non
     given, wanted = runs_alone(request, found)
     assert given.shape != wanted.shape or not np.allclose(given, wanted, rtol=1e-5, atol=1e-5)
     assert found.reproducer is not None
-    model = onnx.load(request.work.path(found.reproducer.path))
+    model = onnx.load(request.run.work.path(found.reproducer.path))
     kinds = [node.op_type for node in model.graph.node]
     assert len([kind for kind in kinds if kind not in ("Constant", "Identity")]) <= 2
 
 
 def test_in_a_scripted_graph_the_damaged_node_is_named(exported: Exported, tmp_path: Path) -> None:
-    found = localize_in_child(damaged(exported, "script", swapped_operands, tmp_path))
+    found = localize_in_child(*damaged(exported, "script", swapped_operands, tmp_path))
     assert (found.operator, found.module, found.line) == ("Sub", "layers.1", line_of("sub"))
 
 
@@ -112,7 +114,7 @@ def test_a_branch_that_leads_to_the_fault_only_is_not_blamed_for_it(tmp_path: Pa
     exported = Exported(spec, work, loaded, {"trace": export(spec, work, loaded, "trace")})
     (tmp_path / "damaged").mkdir()
     request = damaged(exported, "trace", added, tmp_path / "damaged")
-    found = localize_in_child(request)
+    found = localize_in_child(*request)
     assert (found.operator, found.line) == ("Add", line_of("times"))
 
 
@@ -123,7 +125,7 @@ def test_where_the_program_cannot_be_run_values_are_compared_without_names(
         raise ExportError("no")
 
     monkeypatch.setattr(of_program, "exported_program", no_program)
-    found = localize_in_child(damaged(exported, "dynamo", other_gelu, tmp_path))
+    found = localize_in_child(*damaged(exported, "dynamo", other_gelu, tmp_path))
     assert (found.operator, found.line) == ("Gelu", line_of("gelu"))
 
 
@@ -136,7 +138,7 @@ def test_a_large_model_is_walked_in_chunks(
     monkeypatch.setattr(walk, "FIRST_CHUNK", 2)
     monkeypatch.setattr(walk, "CHUNK_BYTES", 1)
     monkeypatch.setattr(of_program, "KEPT_BYTES", 100)
-    found = localize_in_child(damaged(exported, strategy, swapped_operands, tmp_path))
+    found = localize_in_child(*damaged(exported, strategy, swapped_operands, tmp_path))
     assert (found.operator, found.module) == ("Sub", "layers.1")
 
 
@@ -144,7 +146,7 @@ def test_a_minimal_model_that_is_too_large_is_not_saved_and_the_record_says_so(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reproducer, "MAX_BYTES", 100)
-    found = localize_in_child(damaged(exported, "dynamo", other_gelu, tmp_path))
+    found = localize_in_child(*damaged(exported, "dynamo", other_gelu, tmp_path))
     assert (found.operator, found.reproducer, found.reproduces) == ("Gelu", None, None)
     assert "so none was saved" in found.reason
 
@@ -154,7 +156,7 @@ def test_values_that_take_too_much_memory_are_a_reason(
 ) -> None:
     monkeypatch.setattr(eager_values, "MAX_BYTES", 100)
     with pytest.raises(MemoryError, match="take more than"):
-        localize_in_child(damaged(exported, "trace", other_gelu, tmp_path))
+        localize_in_child(*damaged(exported, "trace", other_gelu, tmp_path))
 
 
 def test_no_line_of_this_machine_is_in_the_graph_that_travels(exported: Exported) -> None:
@@ -194,8 +196,9 @@ def test_a_walk_that_breaks_is_a_reason_and_no_error(
     limits: dict[str, float], reason: str, exported: Exported, tmp_path: Path
 ) -> None:
     request = damaged(exported, "dynamo", other_gelu, tmp_path)
-    spec = request.spec.model_copy(update={"limits": request.spec.limits.model_copy(update=limits)})
-    found = localize(spec, *request[1:])
+    spec = request.run.spec
+    spec = spec.model_copy(update={"limits": spec.limits.model_copy(update=limits)})
+    found = localize(replace(request.run, spec=spec), request.candidate, request.check)
     assert found.tensor == ""
     assert found.reason.startswith(reason)
 

@@ -10,7 +10,7 @@ from onnxproof.errors import CheckError, ExportError, ProofRefused
 from onnxproof.pipeline.conclude import conclude
 from onnxproof.proof import versions
 from onnxproof.proof.manifest import read_proof
-from onnxproof.records import Attempt, Candidate, Proof, SearchResult, Work
+from onnxproof.records import Attempt, Candidate, Proof, Run, SearchResult, Work
 from onnxproof.report.proof import render_proof
 from tests.helpers.graphs import (
     AFFINE,
@@ -43,7 +43,7 @@ def search_of(chosen: Candidate, *others: Attempt) -> SearchResult:
 
 
 def concluded(work: Work, search: SearchResult) -> Proof:
-    return conclude(spec_of(), work, "k" * 64, affine_reference(work), search)
+    return conclude(Run(spec_of(), work, affine_reference(work)), "k" * 64, search)
 
 
 def test_a_proof_is_about_the_file_that_was_checked_under_its_final_name(work: Work) -> None:

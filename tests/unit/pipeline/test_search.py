@@ -8,9 +8,8 @@ import pytest
 from onnxproof.artifact import Artifact
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
 from onnxproof.pipeline.refusal import refuse
-from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import Divergence
-from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen
+from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen, searched
 from tests.helpers.graphs import DIGEST
 from tests.helpers.specs import spec_of
 
@@ -19,11 +18,11 @@ UNCOMPARED = "nothing was compared, and it has the fewest nodes"
 
 def test_first_stops_at_the_first_strategy_that_is_proven() -> None:
     stages = Stages()
-    search = search_candidates(asked(), stages)
+    search = searched(asked(), stages)
     assert attempts_of(search) == [
         ("dynamo", "passed", "proven"),
         ("dynamo+onnxsim", "passed", f"proven; {UNCOMPARED}"),
-        ("dynamo+onnxslim", "not_reached", "dynamo+onnxsim stands"),
+        ("dynamo+onnxslim", "not_reached", "dynamo+onnxsim was chosen"),
         ("trace", "not_reached", "dynamo+onnxsim was proven first"),
         ("script", "not_reached", "dynamo+onnxsim was proven first"),
     ]
@@ -39,7 +38,7 @@ def test_first_stops_at_the_first_strategy_that_is_proven() -> None:
 
 def test_the_verdicts_of_the_search_are_those_on_the_chosen_candidate() -> None:
     wrong = {"dynamo+onnxsim": "off", "dynamo+onnxslim": "off"}
-    search = search_candidates(asked(), Stages(wrong=wrong))
+    search = searched(asked(), Stages(wrong=wrong))
     assert search.check is not None
     assert search.check.candidate == "dynamo"
     assert search.check.proven
@@ -47,7 +46,7 @@ def test_the_verdicts_of_the_search_are_those_on_the_chosen_candidate() -> None:
 
 def test_strategies_are_tried_in_the_order_of_the_spec() -> None:
     stages = Stages()
-    search = search_candidates(spec_of(export={"strategies": ["script", "dynamo"]}), stages)
+    search = searched(spec_of(export={"strategies": ["script", "dynamo"]}), stages)
     assert stages.calls[0] == "export script"
     assert [attempt.label for attempt in search.attempts] == [
         "script",
@@ -58,9 +57,7 @@ def test_strategies_are_tried_in_the_order_of_the_spec() -> None:
 
 
 def test_a_strategy_that_fails_keeps_its_reason_and_the_next_one_is_tried() -> None:
-    search = search_candidates(
-        asked(), Stages(broken={"dynamo": ExportError("dynamo: no such operator")})
-    )
+    search = searched(asked(), Stages(broken={"dynamo": ExportError("dynamo: no such operator")}))
     assert attempts_of(search)[:2] == [
         ("dynamo", "failed", "dynamo: no such operator"),
         ("trace", "passed", "proven"),
@@ -70,7 +67,7 @@ def test_a_strategy_that_fails_keeps_its_reason_and_the_next_one_is_tried() -> N
 
 def test_a_graph_that_is_not_proven_is_not_simplified() -> None:
     stages = Stages(wrong={"dynamo": "output 'y' differs by 3"})
-    search = search_candidates(asked(), stages)
+    search = searched(asked(), stages)
     assert attempts_of(search)[:2] == [
         ("dynamo", "failed", "parity: output 'y' differs by 3"),
         ("dynamo+onnxsim", "not_reached", "the plain graph is not proven"),
@@ -83,7 +80,7 @@ def test_a_graph_that_fails_parity_is_localized_and_no_other() -> None:
     stages = Stages(
         wrong={"dynamo": "off", "trace+onnxsim": "off"}, broken={"script": ExportError("no")}
     )
-    search = search_candidates(asked("first"), stages)
+    search = searched(asked("first"), stages)
     assert stages.localized == [("dynamo", "PyTorch"), ("trace+onnxsim", "trace")]
     found = {attempt.label: attempt.divergence is not None for attempt in search.attempts}
     assert found == {
@@ -108,7 +105,7 @@ def test_a_refusal_says_where_the_graph_goes_wrong() -> None:
         line="model.py:12",
         reproducer=Artifact(path="divergence/model.onnx", sha256=DIGEST, size_bytes=9),
     )
-    search = search_candidates(asked(), stages)
+    search = searched(asked(), stages)
     assert attempt_of(search, "dynamo").where == "model.py:12"
     message = "dynamo: parity: off; first wrong at node node_conv2d (Conv) in layer1.0.conv1, "
     message += "model.py:12 (alone in divergence/model.onnx); trace: parity: off;"
@@ -119,7 +116,7 @@ def test_a_refusal_says_where_the_graph_goes_wrong() -> None:
 def test_a_verdict_is_the_same_where_nothing_could_be_localized() -> None:
     stages = Stages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
     with pytest.raises(ProofRefused, match="dynamo: parity: off; could not be localized: it was"):
-        refuse(search_candidates(asked(), stages))
+        refuse(searched(asked(), stages))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +148,7 @@ def test_a_verdict_is_the_same_where_nothing_could_be_localized() -> None:
 def test_the_next_simplifier_is_tried_where_the_first_gave_nothing_better(
     stages: Callable[[], Stages], outcome: str, reason: str
 ) -> None:
-    search = search_candidates(asked(), stages())
+    search = searched(asked(), stages())
     assert chosen(search) == "dynamo+onnxslim"
     assert attempts_of(search)[:3] == [
         ("dynamo", "passed", "proven"),
@@ -176,12 +173,12 @@ def test_a_file_may_grow_as_far_as_its_gate(
     plain: int, simplified: int, allowed: float, *, taken: bool
 ) -> None:
     stages = Stages(sizes={"dynamo": plain, "dynamo+onnxsim": simplified})
-    search = search_candidates(asked(gates={"max_size_growth": allowed}), stages)
+    search = searched(asked(gates={"max_size_growth": allowed}), stages)
     assert chosen(search) == ("dynamo+onnxsim" if taken else "dynamo+onnxslim")
 
 
 def test_a_check_that_broke_keeps_the_graph_it_broke_on() -> None:
-    search = search_candidates(asked(), Stages(unchecked={"dynamo": CheckError("check hung")}))
+    search = searched(asked(), Stages(unchecked={"dynamo": CheckError("check hung")}))
     attempt = attempt_of(search, "dynamo")
     assert (attempt.outcome, attempt.reason, attempt.check) == ("failed", "check hung", None)
     assert attempt.candidate is not None
@@ -190,7 +187,7 @@ def test_a_check_that_broke_keeps_the_graph_it_broke_on() -> None:
 
 def test_a_spec_that_cannot_be_exported_is_bad_input_and_not_an_attempt() -> None:
     with pytest.raises(SpecError, match="too new"):
-        search_candidates(asked(), Stages(broken={"dynamo": SpecError("opset too new")}))
+        searched(asked(), Stages(broken={"dynamo": SpecError("opset too new")}))
 
 
 def every(what: str) -> dict[str, str]:
@@ -202,7 +199,7 @@ def test_nothing_proven_is_a_refusal_with_every_reason() -> None:
         broken={"dynamo": ExportError("dynamo raised")},
         wrong={"trace": "trace is off", "script": "script is off"},
     )
-    search = search_candidates(asked(), stages)
+    search = searched(asked(), stages)
     assert (search.chosen, search.check, search.benchmark, stages.timed) == (None, None, None, [])
     with pytest.raises(ProofRefused) as caught:
         refuse(search)
@@ -218,7 +215,7 @@ def test_nothing_proven_is_a_refusal_with_every_reason() -> None:
 def test_no_graph_at_all_is_an_export_error() -> None:
     failures = {label: ExportError(text) for label, text in every("raised").items()}
     with pytest.raises(ExportError) as caught:
-        refuse(search_candidates(asked(), Stages(broken=dict(failures))))
+        refuse(searched(asked(), Stages(broken=dict(failures))))
     assert str(caught.value) == (
         "no strategy gave an ONNX graph. dynamo: dynamo raised; trace: trace raised; "
         "script: script raised"
@@ -228,7 +225,7 @@ def test_no_graph_at_all_is_an_export_error() -> None:
 def test_graphs_that_could_not_be_checked_are_a_check_error() -> None:
     failures = {label: CheckError(text) for label, text in every("hung").items()}
     with pytest.raises(CheckError) as caught:
-        refuse(search_candidates(asked(), Stages(unchecked=dict(failures))))
+        refuse(searched(asked(), Stages(unchecked=dict(failures))))
     assert str(caught.value).startswith(
         "no candidate could be checked, so nothing is registered. dynamo: dynamo hung; "
     )

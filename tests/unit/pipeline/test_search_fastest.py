@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from onnxproof.errors import ExportError, SimplifyError
-from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import Ratio
-from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen
+from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen, searched
 from tests.helpers.specs import spec_of
 
 EAGER: dict[str, Any] = {"source": {"variants": {"eager": {"attention": "eager"}}}}
@@ -16,7 +15,7 @@ def test_fastest_proves_every_strategy_with_every_simplifier_and_times_what_is_p
         wrong={"script+onnxsim": "off", "trace": "off"},
         broken={"dynamo+onnxslim": SimplifyError("crashed with SIGSEGV")},
     )
-    search = search_candidates(asked("fastest"), stages)
+    search = searched(asked("fastest"), stages)
     assert [(attempt.label, attempt.outcome) for attempt in search.attempts] == [
         ("dynamo", "passed"),
         ("dynamo+onnxsim", "passed"),
@@ -39,22 +38,20 @@ def test_fastest_proves_every_strategy_with_every_simplifier_and_times_what_is_p
 
 def test_fastest_tries_every_variant_of_the_source_too() -> None:
     stages = Stages()
-    search_candidates(
-        spec_of(export={"search": "fastest", "strategies": ["trace"]}, **EAGER), stages
-    )
+    searched(spec_of(export={"search": "fastest", "strategies": ["trace"]}, **EAGER), stages)
     plain = ["trace", "trace+onnxsim", "trace+onnxslim", "trace+rewrite"]
     assert stages.timed == [*plain, *(f"{label}@eager" for label in plain)]
 
 
 def test_first_tries_a_variant_only_where_the_declared_source_gave_nothing() -> None:
     spec = spec_of(export={"strategies": ["dynamo", "trace"]}, **EAGER)
-    search = search_candidates(spec, Stages())
+    search = searched(spec, Stages())
     assert attempts_of(search)[-2:] == [
         ("dynamo@eager", "not_reached", "dynamo+onnxsim was proven first"),
         ("trace@eager", "not_reached", "dynamo+onnxsim was proven first"),
     ]
     stages = Stages(broken={"dynamo": ExportError("no")}, wrong={"trace": "off"})
-    assert chosen(search_candidates(spec, stages)) == "dynamo+onnxsim@eager"
+    assert chosen(searched(spec, stages)) == "dynamo+onnxsim@eager"
 
 
 def test_the_fastest_stands_and_every_timed_attempt_says_how_it_compares() -> None:
@@ -66,7 +63,7 @@ def test_the_fastest_stands_and_every_timed_attempt_says_how_it_compares() -> No
         for label, value in (("trace", 1.1), ("trace+onnxslim", 1.2), ("trace+rewrite", 1.3))
     )
     spec = spec_of(export={"search": "fastest", "strategies": ["trace"]})
-    search = search_candidates(spec, Stages(ratios=ratios))
+    search = searched(spec, Stages(ratios=ratios))
     assert chosen(search) == "trace+onnxsim"
     assert attempt_of(search, "trace+onnxsim").reason == (
         "proven; the lowest latency of 4; the next, trace, has 1.100 times the latency of "
@@ -83,7 +80,7 @@ def test_a_simplifier_that_changes_nothing_makes_no_candidate() -> None:
     spec = spec_of(export={"search": "fastest", "strategies": ["trace"]})
     stages = Stages(digests=digests)
     assert (
-        attempt_of(search_candidates(spec, stages), "trace+rewrite").reason
+        attempt_of(searched(spec, stages), "trace+rewrite").reason
         == "rewrite found nothing to change"
     )
     assert "trace+rewrite" not in stages.timed
@@ -91,5 +88,5 @@ def test_a_simplifier_that_changes_nothing_makes_no_candidate() -> None:
 
 def test_more_nodes_are_for_the_benchmark_to_judge_where_it_chooses() -> None:
     stages = Stages(nodes={"trace+onnxsim": 11})
-    search_candidates(spec_of(export={"search": "fastest", "strategies": ["trace"]}), stages)
+    searched(spec_of(export={"search": "fastest", "strategies": ["trace"]}), stages)
     assert "trace+onnxsim" in stages.timed

@@ -15,8 +15,7 @@ from onnxproof.pipeline.workspace import scratch_work
 from onnxproof.promotion import measure_version as measuring
 from onnxproof.promotion.comparison import FetchedVersion, VersionPair, verdicts_of
 from onnxproof.promotion.measure_version import (
-    CheckRequest,
-    check_in_child,
+    check_version,
     gates_of,
     measure_version,
     not_measured,
@@ -112,7 +111,7 @@ def test_samples_that_are_not_those_of_the_proof_are_refused(
         scratch_work((), local_code=False) as work,
         pytest.raises(RegisterError, match="is not what was proven; check the artifact store"),
     ):
-        check_in_child(CheckRequest(proof, work, broken, CPU))
+        check_version(proof, work, broken, CPU)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from onnxproof.errors import CheckError, RegisterError
 from onnxproof.pipeline.conclude import conclude
 from onnxproof.proof import replay
 from onnxproof.proof.local import find_local
-from onnxproof.records import Proof, SearchResult, Work
+from onnxproof.records import Proof, Run, SearchResult, Work
 from onnxproof.tracking import registration, versions
 from tests.helpers.graphs import change_a_byte
 
@@ -43,7 +43,7 @@ def test_weights_that_changed_after_the_check_are_no_proof(proven: tuple[Proof, 
     search = SearchResult(attempts=proof.attempts, chosen=chosen, benchmark=proof.benchmark)
     work = Work(folder=str(folder), roots=(), allow=(), metadata={})
     with pytest.raises(CheckError, match=r"trace\.onnx\.data is not the file that was checked"):
-        conclude(proof.spec, work, proof.proof_key, proof.loaded, search)
+        conclude(Run(proof.spec, work, proof.loaded), proof.proof_key, search)
 
 
 def test_a_local_proof_whose_weights_changed_is_not_found_again(

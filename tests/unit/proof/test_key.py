@@ -11,7 +11,7 @@ import pytest
 
 from onnxproof.errors import SourceError
 from onnxproof.proof import key, versions
-from onnxproof.proof.key import proof_key
+from onnxproof.proof.key import key_parts
 from onnxproof.proof.versions import flow_version, toolchain_versions
 from onnxproof.spec import read_spec
 from onnxproof.usercode.imports import reached_code
@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Path:
 
 def key_of(root: Path, *overrides: str, **arguments: Any) -> str | None:
     spec = read_spec(root / "toy.yaml", overrides)
-    return proof_key(spec, [root], [], local_code=True, **arguments)
+    return key_parts(spec, [root], [], local_code=True, **arguments).key()
 
 
 def test_the_same_things_have_the_same_key(root: Path, tmp_path_factory: Any) -> None:
@@ -143,7 +143,7 @@ def test_a_version_of_the_toolchain_is_in_the_key(
 
 
 def test_versions_of_what_the_code_imports_are_in_the_key(root: Path) -> None:
-    files, distributions = reached_code("mynets.small", [root], [], local_code=True)
+    files, distributions, _ = reached_code("mynets.small", [root], [], local_code=True)
     assert sorted(distributions) == ["numpy", "torch"]
     assert "mynets.unreached" not in files
     assert files.keys() >= {"mynets", "mynets.small", "mynets.late", "mynets.deep.blocks"}
@@ -152,7 +152,7 @@ def test_versions_of_what_the_code_imports_are_in_the_key(root: Path) -> None:
 @pytest.mark.parametrize("module", ["sklearn", "yaml", "six", "google", "mlflow", "nothing_here"])
 def test_every_distribution_that_installed_a_module_is_found(root: Path, module: str) -> None:
     (root / "mynets" / "late.py").write_text(f"import {module}\n")
-    _, distributions = reached_code("mynets.late", [root], [], local_code=True)
+    _, distributions, _ = reached_code("mynets.late", [root], [], local_code=True)
     owners = set(metadata.packages_distributions().get(module, ()))
     assert distributions.keys() - {"numpy", "torch"} == owners
     assert all(distributions[name] == metadata.version(name) for name in owners)
@@ -160,7 +160,7 @@ def test_every_distribution_that_installed_a_module_is_found(root: Path, module:
 
 def test_a_deployment_and_the_command_line_agree_on_the_key(root: Path) -> None:
     spec = read_spec(root / "toy.yaml")
-    assert proof_key(spec, [root], ["mynets"], local_code=False) == key_of(root)
+    assert key_parts(spec, [root], ["mynets"], local_code=False).key() == key_of(root)
 
 
 def test_code_that_does_not_parse_still_has_a_key(root: Path) -> None:
@@ -230,12 +230,12 @@ def test_without_a_checkout_the_flow_version_takes_the_commit_of_the_image(
 
 def test_the_key_needs_no_torch() -> None:
     code = (
-        "import sys\nfrom onnxproof.proof.key import proof_key\n"
+        "import sys\nfrom onnxproof.proof.key import key_parts\n"
         "from onnxproof.proof.versions import flow_version, toolchain_versions\n"
         "from onnxproof.spec import parse_spec\n"
         "spec = parse_spec({'name': 'toy', 'source': {'factory': 'tests.helpers.models:linear'}, "
         "'inputs': {'x': 'float32[4]'}})\n"
-        "assert proof_key(spec, ['.'], [], local_code=True, weights_sha256='0' * 64)\n"
+        "assert key_parts(spec, ['.'], [], local_code=True, weights_sha256='0' * 64).key()\n"
         "heavy = {'torch', 'onnx', 'onnxruntime', 'mlflow', 'prefect'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -13,7 +13,7 @@ from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.load import load_source
 from onnxproof.progress import Step, listen
 from onnxproof.records import Loaded
-from onnxproof.reference.stage import LoadRequest, build_reference
+from onnxproof.reference.stage import build_reference
 from onnxproof.source.module import build_module, state_digest
 from tests.helpers.specs import spec_of, work_in
 
@@ -80,7 +80,7 @@ def test_a_model_that_raises_on_the_dataset_is_told_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.zeros((5, 9), np.float32), y=np.zeros(5, np.int64))
     dataset = {"path": "rows.npz", "inputs": {"x": "x"}, "labels": "y"}
     with pytest.raises(LoadError, match="forward raised at dataset rows=5, which"):
-        build_reference(LoadRequest(spec_of(dataset=dataset), work_in(tmp_path, tmp_path)))
+        build_reference(spec_of(dataset=dataset), work_in(tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize(

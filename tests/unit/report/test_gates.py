@@ -27,7 +27,7 @@ def test_a_summary_tells_gates_that_were_decided(toy_proof: tuple[Proof, Path]) 
     comparison = Comparison(
         challenger="3", gates=(SLOW.model_copy(update={"outcome": "passed"}), ABSENT)
     )
-    ended = outcome.tried(outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1]), comparison)
+    ended = outcome.compared(outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1]), comparison)
     assert (ended.status, ended.exit_code) == ("proven", 0)
     message = [text for label, text in proof.summarize(ended) if label == "gate"]
     assert message == ["max_latency_regression passed: too slow"]
@@ -35,7 +35,7 @@ def test_a_summary_tells_gates_that_were_decided(toy_proof: tuple[Proof, Path]) 
 
 def test_a_version_that_a_gate_refuses_is_told_as_refused(toy_proof: tuple[Proof, Path]) -> None:
     ended = outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1])
-    refused = outcome.tried(ended, Comparison(challenger="3", gates=(SLOW,)))
+    refused = outcome.compared(ended, Comparison(challenger="3", gates=(SLOW,)))
     assert (refused.status, refused.exit_code, refused.stage) == ("refused", 4, "promote")
     assert refused.model_uri == ended.model_uri
     assert refused.reason == (
@@ -47,4 +47,4 @@ def test_a_version_that_a_gate_refuses_is_told_as_refused(toy_proof: tuple[Proof
         comparison = Comparison.model_validate(
             {"challenger": "3", "gates": [undecided.model_dump()], "inconclusive": choice}
         )
-        assert outcome.tried(ended, comparison).exit_code == code
+        assert outcome.compared(ended, comparison).exit_code == code

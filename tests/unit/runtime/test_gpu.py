@@ -9,8 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
-from onnxproof.benchmark.stage import BenchmarkRequest, measure_in_child
+from onnxproof.benchmark.stage import measure_in_child
 from onnxproof.check.providers import check_providers
+from onnxproof.records import Run
 from onnxproof.runtime import Profiling, open_session
 from tests.helpers import graphs
 from tests.helpers.graphs import AFFINE, save
@@ -74,7 +75,7 @@ def test_a_model_is_held_on_cuda_to_what_tf32_does_to_it(tmp_path: Path) -> None
     (rounding,) = loaded.reference.rounding
     assert rounding.precision == "tf32"
     candidate = graphs.export(spec, work, loaded, "trace")
-    (found,) = check_providers(spec, work, loaded, candidate, ())
+    (found,) = check_providers(Run(spec, work, loaded), candidate, ())
     assert found.verdict.outcome == "passed", found.verdict.reason
     assert [row.basis for row in found.parity] == ["rounding"]
 
@@ -84,7 +85,7 @@ def test_pytorch_is_timed_on_the_same_device_bound_in_the_same_ways(tmp_path: Pa
     work = work_in(tmp_path)
     loaded = graphs.load(spec, work)
     candidate = graphs.export(spec, work, loaded, "trace")
-    result = measure_in_child(BenchmarkRequest(spec, work, (candidate,)))
+    result = measure_in_child(spec, work, (candidate,))
     assert [
         (latency.provider, latency.device, latency.binding) for latency in result.latencies
     ] == [

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import LoadError, SpecError
-from onnxproof.records import CheckResult
+from onnxproof.records import CheckResult, Run
 from onnxproof.samples.generate import draw
-from onnxproof.spec import Strategy, parse_spec
+from onnxproof.spec import StrategyName, parse_spec
 from onnxproof.spec.inputs import InputSpec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import Does, source_of, spec_of, work_in, write_reference
@@ -65,7 +65,7 @@ KINDS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-def checked(folder: Path, net: str, inputs: dict[str, str], strategy: Strategy) -> CheckResult:
+def checked(folder: Path, net: str, inputs: dict[str, str], strategy: StrategyName) -> CheckResult:
     module = f"kinds_{folder.name}"
     (folder / f"{module}.py").write_text(NETS)
     spec = parse_spec(
@@ -80,7 +80,7 @@ def checked(folder: Path, net: str, inputs: dict[str, str], strategy: Strategy) 
     work = work_in(folder / "work", folder)
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
-    return check_in_child(CheckRequest(spec, work, loaded, candidate))
+    return check_in_child(Run(spec, work, loaded), candidate)
 
 
 @pytest.mark.parametrize(("net", "inputs"), KINDS, ids=[f"{n}-{len(i)}" for n, i in KINDS])
@@ -100,7 +100,7 @@ def test_an_input_that_no_output_needs_is_kept_by_dynamo(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("strategy", ["trace", "script"])
 def test_an_input_that_no_output_needs_is_told_where_it_is_left_out(
-    tmp_path: Path, strategy: Strategy
+    tmp_path: Path, strategy: StrategyName
 ) -> None:
     reason = checked(tmp_path, "Unused", UNUSED, strategy).reason
     assert reason.startswith("contract: input 'y' is not in the graph; forward does not use it: no")

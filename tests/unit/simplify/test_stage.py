@@ -7,8 +7,8 @@ import pytest
 
 from onnxproof.errors import SimplifyError
 from onnxproof.isolation.child import prepare_children
-from onnxproof.records import Simplifier, Specialization, Work
-from onnxproof.simplify.stage import SimplifyRequest, simplify, simplify_in_child
+from onnxproof.records import Run, SimplifierName, Specialization, Work
+from onnxproof.simplify.stage import simplify, simplify_in_child
 from tests.helpers.graphs import AFFINE, affine_reference, save
 from tests.helpers.specs import spec_of, work_in
 
@@ -26,7 +26,7 @@ def work(tmp_path: Path) -> Work:
 
 def test_a_simplified_graph_is_a_new_candidate_beside_the_plain_one(work: Work) -> None:
     plain = save(FOLDABLE, work)
-    simplified = simplify_in_child(SimplifyRequest(work, affine_reference(work), plain))
+    simplified = simplify_in_child(Run(spec_of(), work, affine_reference(work)), plain)
     assert (simplified.label, simplified.strategy, simplified.nodes) == (
         "trace+onnxsim",
         "trace",
@@ -39,27 +39,27 @@ def test_a_simplified_graph_is_a_new_candidate_beside_the_plain_one(work: Work) 
 
 
 def test_the_dims_of_a_simplified_graph_have_the_names_of_the_spec(work: Work) -> None:
-    request = SimplifyRequest(work, affine_reference(work), save(FOLDABLE, work))
-    model = onnx.load(work.path(simplify_in_child(request).model.path))
+    request = (Run(spec_of(), work, affine_reference(work)), save(FOLDABLE, work))
+    model = onnx.load(work.path(simplify_in_child(*request).model.path))
     for value in (*model.graph.input, *model.graph.output):
         first, second = value.type.tensor_type.shape.dim
         assert (first.dim_param, second.dim_value) == ("batch", 4)
 
 
 def test_a_simplified_graph_carries_the_stamp_and_no_notes_of_the_simplifier(work: Work) -> None:
-    request = SimplifyRequest(work, affine_reference(work), save(FOLDABLE, work))
-    model = onnx.load(work.path(simplify_in_child(request).model.path))
+    request = (Run(spec_of(), work, affine_reference(work)), save(FOLDABLE, work))
+    model = onnx.load(work.path(simplify_in_child(*request).model.path))
     found = {prop.key: prop.value for prop in model.metadata_props}
     assert found == {"author": "a person", "onnxproof.flow_version": "0.1"}
 
 
 @pytest.mark.parametrize("simplifier", ["onnxsim", "onnxslim", "rewrite"])
 def test_each_simplifier_makes_a_graph_that_is_labeled_named_and_stamped(
-    work: Work, simplifier: Simplifier
+    work: Work, simplifier: SimplifierName
 ) -> None:
     plain = save(FOLDABLE, work)
-    request = SimplifyRequest(work, affine_reference(work), plain, simplifier)
-    simplified = simplify_in_child(request)
+    request = (Run(spec_of(), work, affine_reference(work)), plain, simplifier)
+    simplified = simplify_in_child(*request)
     model = onnx.load(work.path(simplified.model.path))
     assert simplified.label == f"trace+{simplifier}"
     assert simplified.nodes <= plain.nodes
@@ -69,8 +69,8 @@ def test_each_simplifier_makes_a_graph_that_is_labeled_named_and_stamped(
 
 def test_a_simplifier_keeps_the_variant_of_its_candidate(work: Work) -> None:
     plain = save(FOLDABLE, work).model_copy(update={"variant": "eager"})
-    request = SimplifyRequest(work, affine_reference(work), plain, "onnxslim")
-    assert simplify_in_child(request).label == "trace+onnxslim@eager"
+    run = Run(spec_of(), work, affine_reference(work))
+    assert simplify_in_child(run, plain, "onnxslim").label == "trace+onnxslim@eager"
 
 
 def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) -> None:
@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) 
     Path(work.path(plain.model.path)).write_bytes(b"not a graph")
     prepare_children(preload=())
     with pytest.raises(SimplifyError, match=r"^simplify failed: ") as caught:
-        simplify(spec_of(), work, affine_reference(work), plain)
+        simplify(Run(spec_of(), work, affine_reference(work)), plain, "onnxsim")
     assert caught.value.end == "error"
     assert Path(work.path("logs", "simplify-trace+onnxsim.log")).is_file()
 
@@ -91,7 +91,7 @@ def test_what_the_plain_graph_took_from_its_exporter_is_told_of_the_simplified_o
     )
     noted = {"specializations": (specializations,), "workarounds": ("eager attention",)}
     plain = save(FOLDABLE, work).model_copy(update=noted)
-    simplified = simplify_in_child(SimplifyRequest(work, affine_reference(work), plain))
+    simplified = simplify_in_child(Run(spec_of(), work, affine_reference(work)), plain)
     assert (simplified.specializations, simplified.workarounds) == (
         (specializations,),
         ("eager attention",),

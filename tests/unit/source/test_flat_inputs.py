@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import SpecError
-from onnxproof.spec import Strategy, parse_spec
+from onnxproof.records import Run
+from onnxproof.spec import StrategyName, parse_spec
 from onnxproof.spec.nested_inputs import flat_inputs, nest
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import source_of, work_in
@@ -58,7 +59,7 @@ TWO = {"x": "float32[batch, 2]", "y": "float32[batch, 2]"}
     ],
 )
 def test_inputs_in_dicts_tuples_lists_and_varargs_are_proven(
-    tmp_path: Path, net: str, inputs: dict[str, Any], call: str, how: str, strategy: Strategy
+    tmp_path: Path, net: str, inputs: dict[str, Any], call: str, how: str, strategy: StrategyName
 ) -> None:
     module = f"nets_{net}_{strategy}"
     (tmp_path / f"{module}.py").write_text(NETS)
@@ -77,7 +78,7 @@ def test_inputs_in_dicts_tuples_lists_and_varargs_are_proven(
     assert loaded.call == how
     assert loaded.module_class == f"{module}.{net}"
     candidate = export(spec, work, loaded, strategy)
-    result = check_in_child(CheckRequest(spec, work, loaded, candidate))
+    result = check_in_child(Run(spec, work, loaded), candidate)
     assert result.proven, result.reason
     if net == "Nested":
         names = [reference_input.name for reference_input in loaded.reference.inputs]

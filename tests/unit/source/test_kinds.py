@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import LoadError, OnnxproofError, SourceError
-from onnxproof.proof.key import proof_key
-from onnxproof.records import Loaded
+from onnxproof.proof.key import key_parts
+from onnxproof.records import Loaded, Run
+from onnxproof.source.kind import kind_of
 from onnxproof.source.module import build_module
-from onnxproof.spec import Spec, Strategy, parse_spec
+from onnxproof.spec import Spec, StrategyName, parse_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROWS, work_in
 
@@ -50,7 +51,7 @@ def spec_for(source: dict[str, Any], **sections: Any) -> Spec:
 
 
 def key_for(source: dict[str, Any], root: Path, **sections: Any) -> str | None:
-    return proof_key(spec_for(source, **sections), [root], [], local_code=False)
+    return key_parts(spec_for(source, **sections), [root], [], local_code=False).key()
 
 
 def message_of(source: dict[str, Any], root: Path, kind: type[OnnxproofError]) -> str:
@@ -59,12 +60,12 @@ def message_of(source: dict[str, Any], root: Path, kind: type[OnnxproofError]) -
     return str(caught.value)
 
 
-def proven(spec: Spec, root: Path, strategy: Strategy) -> Loaded:
+def proven(spec: Spec, root: Path, strategy: StrategyName) -> Loaded:
     """What loading gave, after one strategy's graph was exported and passed the whole check."""
     work = work_in(root / "work", root)
     loaded = load(spec, work)
     candidate = export(spec, work, loaded, strategy)
-    result = check_in_child(CheckRequest(spec, work, loaded, candidate))
+    result = check_in_child(Run(spec, work, loaded), candidate)
     assert result.proven, result.reason
     return loaded
 
@@ -213,6 +214,7 @@ def test_a_named_model_is_proven_or_the_extra_is_named(tmp_path: Path, package: 
 def test_a_package_that_is_not_there_is_named_with_its_extra(
     tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    kind_of(package)  # imports its module, which is there
     monkeypatch.setattr("sys.meta_path", [])  # nothing that is not imported yet can be found
     monkeypatch.delitem(__import__("sys").modules, package, raising=False)
     with pytest.raises(SourceError, match=rf"pip install 'onnxproof\[{package}\]'"):

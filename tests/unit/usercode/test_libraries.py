@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from onnxproof.check.stage import CheckRequest, check_in_child
+from onnxproof.check.stage import check_in_child
 from onnxproof.errors import SourceError
 from onnxproof.proof import replay
-from onnxproof.records import Proof
+from onnxproof.records import Proof, Run
 from onnxproof.spec import read_spec
 from onnxproof.usercode.libraries import find_libraries, noted_libraries
 from tests.helpers.graphs import export, load
@@ -27,7 +27,7 @@ def test_a_model_that_needs_a_library_is_proven_with_it_and_does_not_load_withou
     loaded = load(spec, work)
     for strategy in ("dynamo", "trace"):
         candidate = export(spec, work, loaded, strategy)
-        assert check_in_child(CheckRequest(spec, work, loaded, candidate)).proven
+        assert check_in_child(Run(spec, work, loaded), candidate).proven
     (library,) = noted_libraries(work.folder)
     model = Path(work.path(candidate.model.path))
     assert replay.open_session(model, "CPUExecutionProvider", [library]).get_inputs()

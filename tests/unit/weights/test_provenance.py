@@ -10,10 +10,10 @@ import pytest
 from onnx import numpy_helper
 
 from onnxproof.check.parity import check_parity
-from onnxproof.check.stage import CheckRequest, check_in_child
-from onnxproof.records import Candidate, Loaded, Work
+from onnxproof.check.stage import check_in_child
+from onnxproof.records import Candidate, Loaded, Run, Work
 from onnxproof.runtime import open_session
-from onnxproof.spec import Spec, Strategy
+from onnxproof.spec import Spec, StrategyName
 from onnxproof.weights.provenance import check_weights
 from tests.helpers.graphs import export, load, save
 from tests.helpers.specs import spec_of, work_in
@@ -35,7 +35,7 @@ class Made(NamedTuple):
         return model
 
 
-def make(folder: Path, factory: str, strategy: Strategy, **sections: Any) -> Made:
+def make(folder: Path, factory: str, strategy: StrategyName, **sections: Any) -> Made:
     spec = spec_of(factory, dims={"batch": {"max": 4}}, **sections)
     work = work_in(folder)
     loaded = load(spec, work)
@@ -73,7 +73,9 @@ def product_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_every_weight_of_an_export_is_the_modules_own(tmp_path: Path, strategy: Strategy) -> None:
+def test_every_weight_of_an_export_is_the_modules_own(
+    tmp_path: Path, strategy: StrategyName
+) -> None:
     made = make(tmp_path, "words", strategy, inputs=TOKENS)
     verdict, weight_match = check_weights(made.work, made.candidate)
     assert verdict.outcome == "passed"
@@ -94,7 +96,7 @@ def test_a_row_that_no_sample_touches_is_refused_where_parity_passes(words: Made
     session = open_session(Path(words.work.path(candidate.model.path)))
     blind, _ = check_parity(words.spec, words.work, session, words.loaded.reference)
     assert blind.outcome == "passed"
-    result = check_in_child(CheckRequest(words.spec, words.work, words.loaded, candidate))
+    result = check_in_child(Run(words.spec, words.work, words.loaded), candidate)
     assert result.reason == (
         "weights: 'embed.weight' differs from the module's embed.weight in 1 of 1000 rows "
         "(32 elements, the first at [777, 0])"
@@ -166,7 +168,7 @@ def test_what_is_no_copy_of_anything_is_listed_and_not_refused(words: Made) -> N
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_batch_norms_in_convolutions_are_recomputed(tmp_path: Path, strategy: Strategy) -> None:
+def test_batch_norms_in_convolutions_are_recomputed(tmp_path: Path, strategy: StrategyName) -> None:
     made = make(tmp_path, "folds", strategy)
     verdict, weight_match = check_weights(made.work, made.candidate)
     assert verdict.outcome == "passed"

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 from onnxproof.errors import ExportError
 from onnxproof.export.hints import OPERATOR
 from onnxproof.records import Operator, OperatorReport, SourceLocation
-from onnxproof.spec import Strategy
+from onnxproof.spec import StrategyName
 from onnxproof.usercode.source_lines import author_line
 
 MAX_LOCATIONS: Final = 3
@@ -32,8 +32,8 @@ class _Uses:
 class OperatorLog:
     """What an exporter tells of its operators; one log for one export."""
 
-    def __init__(self, strategy: Strategy, opset: int, roots: Sequence[str]) -> None:
-        self._strategy: Strategy = strategy
+    def __init__(self, strategy: StrategyName, opset: int, roots: Sequence[str]) -> None:
+        self._strategy: StrategyName = strategy
         self.opset = opset
         self.outer = ""  # name of the author's module in one that was put around it
         self._roots = roots

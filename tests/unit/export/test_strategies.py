@@ -2,24 +2,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from typing import get_args
 
 import onnxruntime
 import pytest
 import torch
 
 from onnxproof.errors import ExportError, SpecError
-from onnxproof.graph.opset import (
-    _SUPPORT,
-    DYNAMO_HIGHEST,
-    DYNAMO_LOWEST,
-    TRACED_HIGHEST,
-    choose_opset,
-)
-from onnxproof.spec import Export, Strategy
+from onnxproof.export.strategies import STRATEGIES, choose_opset
+from onnxproof.graph.opset import _SUPPORT
+from onnxproof.spec import Export, StrategyName
+from onnxproof.spec.schema import Translation
 from tests.helpers.graphs import model_of
 
 CPU = "CPUExecutionProvider"
-STRATEGIES: tuple[Strategy, ...] = ("dynamo", "trace", "script")
+DYNAMO, TRACE = STRATEGIES["dynamo"], STRATEGIES["trace"]
 
 
 @pytest.mark.parametrize(
@@ -45,9 +42,15 @@ def test_auto_is_the_newest_that_a_strategy_builds_and_the_declared_runtime_load
     assert choose_opset(export, "script") == (torchscript, ir_version)
 
 
+def test_the_spec_and_the_registry_name_the_same_strategies_and_exporters() -> None:
+    assert tuple(STRATEGIES) == get_args(StrategyName)
+    exporters = {strategy.exporter for strategy in STRATEGIES.values()}
+    assert exporters == set(Translation.model_fields)
+
+
 def test_the_highest_opsets_are_those_of_the_installed_torch() -> None:
-    assert DYNAMO_HIGHEST == torch.onnx._constants.ONNX_MAX_OPSET
-    assert TRACED_HIGHEST == torch.onnx._constants.ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET
+    assert DYNAMO.highest_opset == torch.onnx._constants.ONNX_MAX_OPSET
+    assert TRACE.highest_opset == torch.onnx._constants.ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET
 
 
 def newest_that_loads(opsets: Iterable[tuple[int, int]]) -> tuple[int, int]:
@@ -75,7 +78,7 @@ def test_a_runtime_that_no_exporter_serves_is_refused() -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_an_opset_that_the_runtime_does_not_load_is_refused(strategy: Strategy) -> None:
+def test_an_opset_that_the_runtime_does_not_load_is_refused(strategy: StrategyName) -> None:
     with pytest.raises(SpecError) as caught:
         choose_opset(Export(opset=21, min_onnxruntime="1.17"), strategy)
     assert str(caught.value) == (
@@ -87,20 +90,20 @@ def test_an_opset_that_the_runtime_does_not_load_is_refused(strategy: Strategy) 
 @pytest.mark.parametrize(
     ("strategy", "opset"),
     [
-        ("dynamo", DYNAMO_LOWEST),
-        ("dynamo", DYNAMO_HIGHEST),
+        ("dynamo", DYNAMO.lowest_opset),
+        ("dynamo", DYNAMO.highest_opset),
         ("trace", 13),
-        ("trace", TRACED_HIGHEST),
+        ("trace", TRACE.highest_opset),
         ("script", 13),
     ],
 )
-def test_an_opset_that_a_strategy_builds_is_taken(strategy: Strategy, opset: int) -> None:
+def test_an_opset_that_a_strategy_builds_is_taken(strategy: StrategyName, opset: int) -> None:
     export = Export(opset=opset, min_onnxruntime="1.23")
     assert choose_opset(export, strategy)[0] == opset
 
 
 @pytest.mark.parametrize(
-    ("strategy", "opset", "workaround"),
+    ("strategy", "opset", "message"),
     [
         ("dynamo", 17, "dynamo builds opset 18 and later, export.opset is 17; raise it, or take"),
         ("trace", 21, "trace builds opsets up to 20, export.opset is 21; lower it, or take"),
@@ -108,8 +111,8 @@ def test_an_opset_that_a_strategy_builds_is_taken(strategy: Strategy, opset: int
     ],
 )
 def test_an_opset_that_a_strategy_does_not_build_leaves_it_to_the_others(
-    strategy: Strategy, opset: int, workaround: str
+    strategy: StrategyName, opset: int, message: str
 ) -> None:
     with pytest.raises(ExportError) as caught:
         choose_opset(Export(opset=opset), strategy)
-    assert workaround in str(caught.value)
+    assert message in str(caught.value)

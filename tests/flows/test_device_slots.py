@@ -11,8 +11,8 @@ from prefect import get_client
 
 from onnxproof.errors import BenchmarkError
 from onnxproof.spec import Provider
-from tasks import fleet
-from tasks.fleet import alone_in_the_fleet, slots
+from tasks import device_slots as slots_module
+from tasks.device_slots import device_slots, slot_names
 
 pytestmark = pytest.mark.prefect
 CPU = (Provider(),)
@@ -33,17 +33,17 @@ def limit_of(name: str) -> int:
 
 def test_a_slot_is_named_after_host_and_device(host: str) -> None:
     cuda = Provider(name="CUDAExecutionProvider", options={"device_id": "1"})
-    assert slots(CPU) == [f"onnxproof-{host}-cpu"]
-    assert slots((cuda, *CPU)) == [f"onnxproof-{host}-cpu", f"onnxproof-{host}-cuda1"]
+    assert slot_names(CPU) == [f"onnxproof-{host}-cpu"]
+    assert slot_names((cuda, *CPU)) == [f"onnxproof-{host}-cpu", f"onnxproof-{host}-cuda1"]
 
 
 def test_a_limit_that_is_missing_is_made_and_one_that_is_there_stays(host: str) -> None:
-    (name,) = slots(CPU)
-    with alone_in_the_fleet(CPU):
+    (name,) = slot_names(CPU)
+    with device_slots(CPU):
         assert limit_of(name) == 1
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(name, limit=2)
-    with alone_in_the_fleet(CPU):
+    with device_slots(CPU):
         assert limit_of(name) == 2
 
 
@@ -51,10 +51,10 @@ def test_a_second_benchmark_waits_for_the_first(host: str) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with alone_in_the_fleet(CPU):
+        with device_slots(CPU):
             order.append("second begins")
 
-    with alone_in_the_fleet(CPU):
+    with device_slots(CPU):
         other = threading.Thread(target=second)
         other.start()
         time.sleep(2)
@@ -66,16 +66,18 @@ def test_a_second_benchmark_waits_for_the_first(host: str) -> None:
 def test_a_limit_that_cannot_be_made_is_an_error_and_no_free_pass(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet, "_make", lambda _: None)
+    monkeypatch.setattr(slots_module, "_make_limits", lambda _: None)
     with (
         pytest.raises(BenchmarkError, match=rf"cannot get a slot of onnxproof-{host}-cpu, which"),
-        alone_in_the_fleet(CPU),
+        device_slots(CPU),
     ):
         raise AssertionError("it ran without a slot")
 
 
 def test_a_temporary_server_is_asked_nothing(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL")
-    monkeypatch.setattr(fleet, "_make", lambda names: pytest.fail(f"asked for {names}"))
-    with alone_in_the_fleet(CPU):
+    monkeypatch.setattr(
+        slots_module, "_make_limits", lambda names: pytest.fail(f"asked for {names}")
+    )
+    with device_slots(CPU):
         pass

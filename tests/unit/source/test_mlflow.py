@@ -19,7 +19,7 @@ from onnxproof.pipeline.load import load_source
 from onnxproof.pipeline.plan import Plan, make_plan
 from onnxproof.records import Work
 from onnxproof.settings import read_settings
-from onnxproof.source.mlflow_model import FOLDER
+from onnxproof.source.mlflow import FOLDER
 from onnxproof.source.module import build_module
 from onnxproof.spec import parse_spec
 from onnxproof.tracking import fetch_source

@@ -1,95 +1,29 @@
-"""What a fleet of machines shares: one benchmark at a time on a device, and each other's devices.
+"""Have another machine measure a version, by a deployment of ``measure-version`` on its pool.
 
-The lock of the host (``onnxproof.isolation.machine_lock``) is a file, and containers of one host
-have no file in common. So where a Prefect server is configured, a benchmark holds a slot of a
-global concurrency limit too, which is named after host and device.
-
-A provider of another machine is measured by a deployment of ``measure-version`` on that machine's
-pool. What it found comes back by way of MLflow, the one store that both have.
+What it found comes back by way of MLflow, the one store that both have.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from onnxproof.errors import BenchmarkError, one_line
+from onnxproof.errors import one_line
 from onnxproof.progress import say
-from onnxproof.promotion.measure_version import measure_elsewhere, not_measured
+from onnxproof.promotion import measure_version
+from onnxproof.promotion.measure_version import not_measured
 from onnxproof.records import MeasuredElsewhere, Registration
-from onnxproof.runtime import device_of
 from onnxproof.settings import read_settings
-from onnxproof.spec import Elsewhere, Gates, Provider
+from onnxproof.spec import Elsewhere, Gates
 from onnxproof.tracking import read_measurement
+from tasks.policy import stage_task
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
 
-HOST: Final = "ONNXPROOF_HOST"
-"""The host's name, where a container has one of its own (Kubernetes: ``spec.nodeName``)."""
-LEASE_SECONDS: Final = 60
-"""After which a process that was killed has no slot any more; the shortest that Prefect takes."""
 POLL_SECONDS: Final = 2.0
-
-
-def slots(providers: Iterable[Provider]) -> list[str]:
-    """Names of the limits that a benchmark on these providers needs, always in one order.
-
-    PyTorch is timed on the same devices, and every benchmark keeps a processor busy.
-    """
-    host = os.environ.get(HOST) or platform.node()
-    devices = {"cpu"}
-    for provider in providers:
-        device = device_of(provider.name, provider.options)
-        devices.add(device.kind if device.kind == "cpu" else f"{device.kind}{device.number}")
-    return [f"onnxproof-{host}-{device}" for device in sorted(devices)]
-
-
-@contextmanager
-def alone_in_the_fleet(providers: Iterable[Provider]) -> Iterator[None]:
-    """Hold a slot of every device; nothing is asked of a temporary server, which has no fleet.
-
-    Raises:
-        BenchmarkError: A limit cannot be made, or no slot be had.
-    """
-    if read_settings().prefect_api_url is None:
-        yield
-        return
-    from prefect.concurrency.sync import concurrency
-
-    names = slots(providers)
-    with ExitStack() as stack:
-        try:
-            _make(names)
-            say("benchmark", f"a slot of {', '.join(names)}")
-            stack.enter_context(
-                concurrency(names, occupy=1, strict=True, lease_duration=LEASE_SECONDS)
-            )
-        except Exception as error:  # Prefect's own, or of what it talks through
-            raise BenchmarkError(
-                f"cannot get a slot of {', '.join(names)}, which keep benchmarks of one device "
-                f"apart: {one_line(error, 300)}; look at Prefect's page Concurrency"
-            ) from error
-        yield
-
-
-def _make(names: Iterable[str]) -> None:
-    """The limits that are missing, of one slot each; one that a person changed stays as it is."""
-    from prefect import get_client
-    from prefect.exceptions import ObjectNotFound
-
-    with get_client(sync_client=True) as client:
-        for name in names:
-            try:
-                client.read_global_concurrency_limit_by_name(name)
-            except ObjectNotFound:
-                client.upsert_global_concurrency_limit_by_name(name, limit=1)
 
 
 def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> MeasuredElsewhere:
@@ -100,7 +34,7 @@ def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> M
         ServerUnreachable: MLflow does not answer.
     """
     if read_settings().prefect_api_url is None:
-        return measure_elsewhere(asked, registration, gates)
+        return measure_version.measure_elsewhere(asked, registration, gates)
     try:
         run = _run_there(asked, registration, gates)
     except Exception as error:  # Prefect's own, or of what it talks through
@@ -167,3 +101,8 @@ def _cancelled(run: FlowRun) -> State[Any]:
     if run.state is not None and (run.state.is_running() or run.state.is_pending()):
         return Cancelling()
     return Cancelled()
+
+
+measure_elsewhere = stage_task(
+    measured_by, name="measure-elsewhere", run_name="measure-elsewhere-{asked.deployment}"
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.source.exported_program import load_program
+from onnxproof.source.kind import SourceKind
 from onnxproof.source.torchscript import load_script, read_code
 from onnxproof.spec import Source
 from onnxproof.usercode.access import put_on_path
@@ -72,3 +74,15 @@ def _unpickle(source: Source, folder: Path, file: Path, work: Work) -> nn.Module
     if not isinstance(module, torch.nn.Module):
         raise LoadError(f"{source.target} holds {type(module).__name__}, not a torch.nn.Module")
     return module
+
+
+def _name(target: str) -> str:
+    """The model's name with ``-onnx``: an ONNX model of the same name would share its versions."""
+    if target.startswith("runs:"):
+        name = target.rpartition("/")[2]
+    else:
+        name = "".join(re.split("[/@]", target)[1:2])
+    return f"{name}-onnx"
+
+
+KIND: Final = SourceKind(build=build, default_name=_name)

@@ -7,16 +7,21 @@ error: transformers would fill it with random numbers and warn.
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from onnxproof.artifact import sha256_of
 from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.source.checkpoint import some_of
+from onnxproof.source.kind import SourceKind, checkpoint_digest, file_name
 from onnxproof.source.optional_packages import import_package
-from onnxproof.source.transformers_folder import find_model_folder
+from onnxproof.source.shards import digest_of
+from onnxproof.source.transformers_folder import CONFIG, find_model_folder
 from onnxproof.spec import Source
+from onnxproof.usercode.access import Roots
 
 if TYPE_CHECKING:
     from torch import nn
@@ -148,3 +153,22 @@ def _refuse_random(report: dict[str, Any], name: str, target: str, config: Any) 
 
 def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {one_line(error, 400)}"
+
+
+def _digest(source: Source, roots: Roots) -> str | None:
+    """Of the config and the checkpoint, which is ``source.weights`` or lies beside the config."""
+    weights = checkpoint_digest(source, roots)
+    folder = find_model_folder(source.target, roots)
+    if weights is None and folder.weights:
+        weights = digest_of(folder.weights)
+    if weights is None:
+        return None
+    return hashlib.sha256(f"{sha256_of(folder.config)}{weights}".encode()).hexdigest()
+
+
+def _name(target: str) -> str:
+    path = Path(target)
+    return file_name(str(path.parent if path.name == CONFIG else path), (".json",))
+
+
+KIND: Final = SourceKind(build=build, default_name=_name, digest=_digest, package="transformers")

@@ -92,7 +92,7 @@ def test_code_in_a_transformers_folder_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     (tmp_path / "model" / "code.py").write_text("raise SystemExit('ran')")
     text = message_of({"transformers": "model"}, tmp_path, LoadError)
-    assert "code that lies in the folder is not run: use a factory" in text
+    assert "code in the folder is not run: use a factory" in text
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
