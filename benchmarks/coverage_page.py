@@ -17,8 +17,8 @@ parity with PyTorch over the shape grid. `python -m benchmarks.coverage` measure
 has no line in [coverage.jsonl](coverage.jsonl) yet, `--again --only NAME` one anew, and `--render`
 writes this page from those lines.
 
-- **search**: what onnxproof does, `dynamo`, `trace`, `script` in turn until a graph is proven.
-- **dynamo, trace, script**: the search with that strategy alone.
+- **search**: what a run does: `dynamo`, `trace`, `script` in turn until a graph is proven.
+- **dynamo, trace, script**: a run with that strategy alone.
 - **bare**: `torch.onnx.export` by hand, with `dynamo=True` and the dims declared, or `dynamo=False`
   and `dynamic_axes`. Its graph is held to the same check afterwards.
 - **wrong**: a graph came out without an error, and it is not what was asked for. Of the bare
@@ -114,8 +114,8 @@ def _workarounds(rows: Sequence[Row]) -> Iterable[str]:
     ]
     yield "## Proven by a workaround\n"
     yield (
-        "A further try inside a strategy, which the candidate names "
-        "(`onnxproof.export.workarounds`).\n"
+        "A strategy takes one where it cannot export the module as it is written; the candidate "
+        "names it (`onnxproof.export.workarounds`).\n"
     )
     yield from used or ["None."]
     yield ""

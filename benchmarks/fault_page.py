@@ -37,9 +37,10 @@ LIMITS: Final = """## What decides
 
 [Parity](tolerance.md) answers for effects above the budget, which is 20 times PyTorch's own noise;
 the verdict `weights` for every initializer of 1 KiB and more, whatever its effect: `last bit` is
-one bit. Where the column *without weights* says nothing, no sample shows the fault. A fault below
-both, such as another epsilon that changes nothing in float32, or one bit of a bias below 1 KiB,
-changes no answer beyond the noise, and nobody catches it. The faults here are above.
+one bit. The column *without weights* says what catches the fault when that verdict is left out;
+`nothing` means that no sample shows it. A fault below both, such as another epsilon that changes
+nothing in float32, or one bit of a bias below 1 KiB, changes no answer beyond the noise, and nobody
+catches it. The faults here are above.
 
 A proof is about the providers that it ran on. ONNX Runtime's CPU provider has no float16 kernels:
 it computes in float32 between casts that it takes out again, also with optimizations disabled. So a

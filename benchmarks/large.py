@@ -22,7 +22,7 @@ import psutil
 
 from onnxproof.pipeline.direct import DirectStages
 from onnxproof.pipeline.plan import make_plan, start_children
-from onnxproof.pipeline.run import prove
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import Proof, Run
 from onnxproof.settings import read_settings
 from onnxproof.spec import parse_spec
@@ -131,7 +131,8 @@ def run(gigabytes: float, watch: Watch) -> tuple[Proof, int]:
         setattr(stages, name, watch.around(name, getattr(stages, name)))
     with plan.working() as work:
         loaded = stages.load(plan.spec, work)
-        proof = prove(Run(plan.spec, work, loaded), plan.key_of(loaded), stages)
+        run = Run(plan.spec, work, loaded)
+        proof = stages.conclude(run, plan.key_of(loaded), search_candidates(run, stages))
         return proof, written_bytes()
 
 

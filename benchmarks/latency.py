@@ -30,7 +30,7 @@ from onnxproof.benchmark.rounds import take_samples
 from onnxproof.benchmark.warmup import warm_up
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.direct import DirectStages
-from onnxproof.pipeline.run import prove
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import Proof, Run, Work
 from onnxproof.runtime import open_session
 from onnxproof.samples.generate import draw
@@ -94,7 +94,8 @@ def proven(spec: Spec, work: Work) -> Proof:
     """All candidates of a model, and which one onnxproof chose."""
     prepare_children()
     stages = DirectStages()
-    return prove(Run(spec, work, stages.load(spec, work)), "0" * 64, stages)
+    run = Run(spec, work, stages.load(spec, work))
+    return stages.conclude(run, "0" * 64, search_candidates(run, stages))
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Annotated, Final
@@ -13,7 +14,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.artifacts import publish, publish_refusal
-from flows.progress_artifact import is_deployed, watched
+from flows.live_progress import is_deployed, watched
 from onnxproof.errors import BadInput, OnnxproofError, Refused
 from onnxproof.pipeline.outcome import refuse_withheld
 from onnxproof.pipeline.plan import Plan, make_plan
@@ -23,8 +24,17 @@ from onnxproof.records import ExportOutcome, Proof, Run, SearchResult
 from onnxproof.settings import apply_environment, read_settings, require_servers
 from tasks import dispatch, registry, stages, timing
 
-PLANNED: Final[ContextVar[Plan | None]] = ContextVar("planned", default=None)
-"""The plan of a caller in this process, who has resolved the spec already: the command line."""
+_PLANNED: Final[ContextVar[Plan | None]] = ContextVar("planned", default=None)
+
+
+@contextmanager
+def planned(plan: Plan) -> Iterator[None]:
+    """Let the flow take this plan inside of the block: its caller has resolved the spec already."""
+    token = _PLANNED.set(plan)
+    try:
+        yield
+    finally:
+        _PLANNED.reset(token)
 
 
 def _conclude(run: Run, key: str, search: SearchResult) -> Proof:
@@ -102,7 +112,7 @@ def export_model(
     """
     deployed = is_deployed()
     try:
-        plan = PLANNED.get()
+        plan = _PLANNED.get()
         if plan is None:
             settings = read_settings()
             apply_environment(settings)

@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.artifacts import publish_measurement
-from flows.progress_artifact import is_deployed, watched
+from flows.live_progress import is_deployed, watched
 from onnxproof.errors import OnnxproofError
 from onnxproof.pipeline.workspace import scratch_work
 from onnxproof.proof.versions import flow_version

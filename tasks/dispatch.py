@@ -18,7 +18,7 @@ from onnxproof.records import MeasuredElsewhere, Registration
 from onnxproof.settings import read_settings
 from onnxproof.spec import Elsewhere, Gates
 from onnxproof.tracking import read_measurement
-from tasks.policy import stage_task
+from tasks.retry_policy import stage_task
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxproof import tracking
-from tasks.policy import registry_task
+from tasks.retry_policy import registry_task
 
 look_up = registry_task(tracking.find_version, name="look-up", run_name="look-up-{name}")
 register = registry_task(tracking.register, name="register", run_name="register-{proof.name}")

@@ -11,7 +11,7 @@ from onnxproof.pipeline import conclude as conclude_stage
 from onnxproof.pipeline.load import load_source
 from onnxproof.records import label_of
 from onnxproof.simplify import stage as simplify_stage
-from tasks.policy import stage_task
+from tasks.retry_policy import stage_task
 
 
 def _export_name() -> str:

@@ -6,7 +6,7 @@ from functools import partial
 
 from onnxproof.benchmark.stage import measure
 from onnxproof.promotion import measure_version as measuring
-from onnxproof.promotion.comparison import compare_with_champion
+from onnxproof.promotion.champion_comparison import compare_with_champion
 from onnxproof.records import (
     BenchmarkResult,
     Candidate,
@@ -20,7 +20,7 @@ from onnxproof.records import (
 )
 from onnxproof.spec import Gates, Provider, Spec
 from tasks.device_slots import device_slots
-from tasks.policy import registry_task, stage_task
+from tasks.retry_policy import registry_task, stage_task
 
 
 def _benchmark(run: Run, candidates: tuple[Candidate, ...]) -> BenchmarkResult:

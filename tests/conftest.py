@@ -87,7 +87,7 @@ def prove_toy(spec: dict[str, Any], home: Path) -> tuple[Proof, Path]:
     """A proof by the real stages, and its work folder below ``home``."""
     from onnxproof.pipeline.direct import DirectStages
     from onnxproof.pipeline.plan import make_plan
-    from onnxproof.pipeline.run import prove
+    from onnxproof.pipeline.search import search_candidates
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
@@ -97,5 +97,6 @@ def prove_toy(spec: dict[str, Any], home: Path) -> tuple[Proof, Path]:
         with plan.working() as work:
             stages = DirectStages()
             loaded = stages.load(plan.spec, work)
-            proof = prove(Run(plan.spec, work, loaded), plan.key_of(loaded), stages)
+            run = Run(plan.spec, work, loaded)
+            proof = stages.conclude(run, plan.key_of(loaded), search_candidates(run, stages))
             return proof, Path(work.folder)

@@ -152,10 +152,10 @@ def provider_is_listed() -> AbstractContextManager[object]:
 
 def no_weight_match() -> AbstractContextManager[object]:
     """Weights are matched, and whatever comes of it is let through."""
-    from onnxproof.weights.provenance import check_weights
+    from onnxproof.check.weights import check_weights
 
     def lenient(work: Work, candidate: Candidate) -> tuple[Verdict, WeightMatch]:
         verdict, weight_match = check_weights(work, candidate)
         return verdict.model_copy(update={"outcome": "passed"}), weight_match
 
-    return mock.patch("onnxproof.weights.provenance.check_weights", lenient)
+    return mock.patch("onnxproof.check.weights.check_weights", lenient)

@@ -60,7 +60,7 @@ class Under(NamedTuple):
 
     breakage: Breakage | None
     stage: Callable[[Any], Any]
-    request: Any
+    arguments: tuple[Any, ...]
 
 
 def run_under(under: Under) -> Any:
@@ -68,9 +68,9 @@ def run_under(under: Under) -> Any:
     before = Path.cwd()
     try:
         with under.breakage() if under.breakage else nullcontext():
-            if hasattr(under.request, "candidate"):
-                os.chdir(under.request.work.folder)  # onnxsim looks for external data here
-            return under.stage(under.request)
+            if isinstance(under.arguments[-1], Candidate):
+                os.chdir(under.arguments[0].work.folder)  # onnxsim looks for external data here
+            return under.stage(*under.arguments)
     finally:
         os.chdir(before)
 
@@ -167,10 +167,10 @@ class Bench:
         fault: Fault,
         victim: Victim,
         stage: Callable[..., Any],
-        request: tuple[Any, ...],
+        arguments: tuple[Any, ...],
     ) -> Any:
         here = name == fault.stage
-        under = Under(fault.broken if here else None, stage, request)
+        under = Under(fault.broken if here else None, stage, arguments)
         limits: Limits = (fault.limits if here else None) or victim.spec.limits
         if not self.children and not (here and fault.limits):
             return run_under(under)

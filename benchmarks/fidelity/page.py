@@ -15,16 +15,17 @@ MOST_APART: Final = 0.03
 MOST_SECONDS: Final = 20.0
 HEAD: Final = """# Fidelity of the benchmark
 
-What `benchmark`, the comparison and `onnxproof bench` say, where the answer is known. `python -m
-benchmarks.fidelity` measures what has no row in [its file](benchmark-fidelity.jsonl)
-yet and writes this page; every comparison runs as in a promotion, in a child of its own, at the
+What the benchmark says where the answer is known. `python -m benchmarks.fidelity` measures what has
+no row in [its file](benchmark-fidelity.jsonl) yet and writes this page. A comparison times two
+graphs as a promotion and `onnxproof bench --against` do, in a child process of its own, at the
 default budget of 5 s.
 """
 COMPARISONS: Final = """
 ## Comparisons
 
-The ratio is the median over comparisons, the width that of the 99 % interval. An A/A comparison is
-of a graph with itself, while a second process loads the same core for a second and leaves it for a
+The ratio is the median over the comparisons of a row, the width the median width of their 99 %
+intervals; busy counts those with the quality warning `machine busy`. An A/A comparison times a
+graph against itself, while a second process loads the same core for a second and leaves it for a
 second, on average.
 """
 MEDIANS: Final = """

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flows.cli.arguments import Allow, Dims, Inputs, Model, NamedSource, Values, pairs, ranges
 from flows.cli.bench import bench
-from flows.cli.exit import (
+from flows.cli.error_output import (
     interruption,
     progress_console,
     reported,
@@ -261,13 +261,11 @@ def _run_flow(
     say("prefect", f"start the flow on {shown_url(server) if server else 'a temporary Prefect'}")
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from flows.export_model import PLANNED, Promotion, export_model
-
-    PLANNED.set(plan)
+    from flows.export_model import Promotion, export_model, planned
 
     # Whoever started it sees it end. The thread that sends the heartbeats sleeps in whole seconds
     # and is waited for.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with planned(plan), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         outcome: ExportOutcome = export_model(  # type: ignore[assignment]  # Prefect unpacks it
             model,
             promotion=Promotion(promote or "from_spec"),

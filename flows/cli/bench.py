@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from flows.cli.arguments import Allow, Inputs, pairs
-from flows.cli.exit import progress_console, reported, write_file
+from flows.cli.error_output import progress_console, reported, write_file
 from onnxproof.errors import BadInput
 
 if TYPE_CHECKING:

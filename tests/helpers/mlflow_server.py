@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from onnxproof.servers.process import servers_of, start, stop
+from onnxproof.servers.server import servers_of, start, stop
 from onnxproof.settings import fault_of, read_settings
 
 

@@ -8,7 +8,7 @@ import pytest
 from examples import minilm
 from onnxproof.pipeline.direct import DirectStages
 from onnxproof.pipeline.plan import make_plan
-from onnxproof.pipeline.run import prove
+from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import Run
 from onnxproof.settings import read_settings
 
@@ -26,7 +26,8 @@ def test_the_proven_file_has_the_neighbors_of_pytorch(
     with plan.working() as work:
         stages = DirectStages()
         loaded = stages.load(plan.spec, work)
-        proof = prove(Run(plan.spec, work, loaded), plan.key_of(loaded), stages)
+        run = Run(plan.spec, work, loaded)
+        proof = stages.conclude(run, plan.key_of(loaded), search_candidates(run, stages))
     assert proof.loaded.parameters == 22_565_376
     model = work.path("model.onnx")
     feed = minilm.tokenize()

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from onnxproof.servers.deployments import POOLS
-from onnxproof.servers.process import MARK, processes, servers_of
+from onnxproof.servers.server import MARK, processes, servers_of
 from onnxproof.settings import fault_of, read_servers, read_settings
 from tests.conftest import free_port
 

@@ -17,7 +17,7 @@ from onnxproof.spec import Provider, Spec
 if TYPE_CHECKING:
     import numpy as np
 
-    from onnxproof.check.compare import Budget
+    from onnxproof.check.elementwise import Budget
     from onnxproof.runtime import Session
 
 
@@ -122,7 +122,7 @@ def compare_all(
     Raises:
         Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
     """
-    from onnxproof.check.compare import compare, merge
+    from onnxproof.check.elementwise import compare, merge
 
     every = [name for point in reference.points for name in point.sets]
     saved = {name: read_set(Path(work.path(reference.folder, name))) for name in every}
@@ -165,7 +165,7 @@ def _budgets(
     outputs: Mapping[str, Sequence[np.ndarray]],
     provider: Provider | None,
 ) -> dict[str, Budget]:
-    from onnxproof.check.compare import budget_for, budget_on
+    from onnxproof.check.elementwise import budget_for, budget_on
     from onnxproof.runtime import precision_of
 
     noise = {floor.name: floor for floor in reference.noise}

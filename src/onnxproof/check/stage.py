@@ -145,7 +145,7 @@ class _Checker:
         return check_contract(model.graph, self.loaded.reference)
 
     def _weights(self) -> Verdict:
-        from onnxproof.weights.provenance import check_weights
+        from onnxproof.check.weights import check_weights
 
         verdict, self.weight_match = check_weights(self.work, self.candidate)
         return verdict
@@ -201,16 +201,7 @@ class _Checker:
             return {}
 
     def _metric(self, session: Session) -> Verdict:
-        from onnxproof.samples.dataset import measure_metric
-        from onnxproof.samples.metrics import drop
+        from onnxproof.check.metric import check_metric
 
-        before = self.loaded.reference.metric
-        assert before is not None
-        score, _ = measure_metric(self.spec, self.work, session.run)
-        self.metric = before.model_copy(update={"onnx": score})
-        worse, allowed = drop(before, score), self.spec.gates.max_metric_drop
-        text = f"{before.name} {score:.4f}, PyTorch {before.pytorch:.4f}, over {before.rows} rows"
-        if worse > allowed:
-            reason = f"{text}: worse by {worse:.4g}, gates.max_metric_drop = {allowed:g}"
-            return Verdict(name="metric", outcome="failed", reason=reason)
-        return Verdict(name="metric", outcome="passed", reason=text)
+        verdict, self.metric = check_metric(self.run, session)
+        return verdict

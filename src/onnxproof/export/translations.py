@@ -16,7 +16,7 @@ from onnxproof.errors import ExportError, SourceError, SpecError, one_line
 from onnxproof.graph.traversal import every_node
 from onnxproof.records import Work
 from onnxproof.spec import Spec
-from onnxproof.usercode.access import import_factory
+from onnxproof.usercode.allowed import import_factory
 
 if TYPE_CHECKING:
     import onnx

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.check.compare import UNKNOWN
+from onnxproof.check.elementwise import UNKNOWN
 from onnxproof.records import OutputParity
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from onnxproof.artifact import Artifact, atomic_write
 from onnxproof.errors import CheckError
 from onnxproof.export.operators.report_file import read_report
-from onnxproof.pipeline.refusal import refuse
+from onnxproof.pipeline.refusal_message import refuse
 from onnxproof.proof import versions
 from onnxproof.records import Candidate, Proof, Run, SearchResult, Versions, Work, label_of
 from onnxproof.report.proof import render_proof

@@ -31,19 +31,10 @@ def run_stages(plan: Plan, stages: Stages, *, force: bool) -> ExportOutcome:
         if not force and plan.key is None and (ended := _known(plan, stages, key)):
             discard_work(work)
             return ended
-        proof = prove(Run(plan.spec, work, loaded), key, stages)
+        run = Run(plan.spec, work, loaded)
+        search = search_candidates(run, stages)  # export, simplify, check; benchmark the proven
+        proof = stages.conclude(run, key, search)
         return _register_and_promote(plan, stages, proof, Path(work.folder))
-
-
-def prove(run: Run, key: str, stages: Stages) -> Proof:
-    """The proof of the chosen candidate; nothing is registered.
-
-    Raises:
-        StageError: No strategy gave a graph, or a stage did not finish.
-        ProofRefused: No candidate was proven.
-    """
-    search = search_candidates(run, stages)  # export, simplify, check; benchmark what is proven
-    return stages.conclude(run, key, search)
 
 
 def _known(plan: Plan, stages: Stages, key: str) -> ExportOutcome | None:

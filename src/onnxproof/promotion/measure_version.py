@@ -21,7 +21,7 @@ from onnxproof.errors import BenchmarkError, CheckError, RegisterError
 from onnxproof.gates import promotion
 from onnxproof.isolation.child import prepare_children, run_in_child
 from onnxproof.progress import say
-from onnxproof.promotion.comparison import VersionPair, find_pair, time_pair, verdicts
+from onnxproof.promotion.champion_comparison import VersionPair, find_pair, time_pair, verdicts
 from onnxproof.records import (
     GateVerdict,
     MeasuredElsewhere,

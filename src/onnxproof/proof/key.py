@@ -19,8 +19,8 @@ from onnxproof.source.digest import fingerprint
 from onnxproof.source.kind import kind_of
 from onnxproof.source.optional_packages import require_package
 from onnxproof.spec import Source, Spec
-from onnxproof.usercode.access import Roots, find_file
-from onnxproof.usercode.imports import ReachedCode, reached_code, versions_of
+from onnxproof.usercode.allowed import Roots, find_file
+from onnxproof.usercode.import_following import ReachedCode, reached_code, versions_of
 
 NOT_IN_KEY: Final = {"promote", "gates", "limits"}
 """Parts of a spec that decide what is done with a proof, not what is in it."""

@@ -6,7 +6,7 @@ The one package that opens sessions. What a result means is decided elsewhere. I
 
 from onnxproof.runtime.binding import BoundCall
 from onnxproof.runtime.profiling import Kernel, convolution_weights, flops, kernels_by_run
-from onnxproof.runtime.providers import (
+from onnxproof.runtime.provider_availability import (
     Device,
     Precision,
     available_providers,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnxruntime
 
-    from onnxproof.runtime.providers import Device
+    from onnxproof.runtime.provider_availability import Device
 
 NO_CAPTURE: Final = -1
 

@@ -15,7 +15,7 @@ from onnxproof.records import Binding, Placement
 from onnxproof.runtime.binding import BoundCall
 from onnxproof.runtime.placement import cpu_share_of_time, placement_of, used_providers
 from onnxproof.runtime.profiling import is_kernel
-from onnxproof.runtime.providers import (
+from onnxproof.runtime.provider_availability import (
     available_providers,
     captures_graphs,
     device_of,

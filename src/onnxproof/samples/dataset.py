@@ -12,7 +12,7 @@ from onnxproof.samples.grid import example_sizes
 from onnxproof.samples.metrics import score
 from onnxproof.spec import Dataset, Spec
 from onnxproof.spec.dims import evaluate
-from onnxproof.usercode.access import find_file
+from onnxproof.usercode.allowed import find_file
 
 if TYPE_CHECKING:
     import numpy as np

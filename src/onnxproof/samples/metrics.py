@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from onnxproof.errors import SpecError, one_line
 from onnxproof.records import Metric, Work
 from onnxproof.spec import Dataset
-from onnxproof.usercode.access import import_factory
+from onnxproof.usercode.allowed import import_factory
 
 if TYPE_CHECKING:
     import numpy as np

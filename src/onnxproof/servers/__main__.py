@@ -19,7 +19,7 @@ import typer
 from onnxproof.artifact import atomic_write
 from onnxproof.errors import BadInput, OnnxproofError, ServerUnreachable
 from onnxproof.servers import deployments as deployment
-from onnxproof.servers.process import Server, Start, processes, servers_of, start, stop
+from onnxproof.servers.server import Server, Start, processes, servers_of, start, stop
 from onnxproof.settings import Settings, fault_of, read_servers, read_settings
 
 START_SECONDS: Final = 180.0

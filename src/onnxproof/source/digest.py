@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnxproof.source.kind import kind_of
 from onnxproof.spec import Source
-from onnxproof.usercode.access import Roots
+from onnxproof.usercode.allowed import Roots
 
 
 def fingerprint(source: Source, roots: Roots) -> str | None:

@@ -23,7 +23,7 @@ from onnxproof.records import Work
 from onnxproof.source.checkpoint import code_in
 from onnxproof.source.kind import SourceKind, file_digest, file_name
 from onnxproof.spec import Source
-from onnxproof.usercode.access import find_file
+from onnxproof.usercode.allowed import find_file
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,7 +8,7 @@ from onnxproof.errors import LoadError, one_line
 from onnxproof.records import Work
 from onnxproof.source.kind import SourceKind
 from onnxproof.spec import Source
-from onnxproof.usercode.access import import_factory
+from onnxproof.usercode.allowed import import_factory
 
 if TYPE_CHECKING:
     from torch import nn

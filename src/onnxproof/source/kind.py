@@ -16,7 +16,7 @@ from onnxproof.artifact import sha256_of
 from onnxproof.records import Work
 from onnxproof.source.shards import checkpoint_files, digest_of
 from onnxproof.spec import Source
-from onnxproof.usercode.access import Roots, find_file
+from onnxproof.usercode.allowed import Roots, find_file
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from onnxproof.source.exported_program import load_program
 from onnxproof.source.kind import SourceKind
 from onnxproof.source.torchscript import load_script, read_code
 from onnxproof.spec import Source
-from onnxproof.usercode.access import put_on_path
+from onnxproof.usercode.allowed import put_on_path
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,7 +9,7 @@ from typing import Final
 
 from onnxproof.artifact import sha256_of
 from onnxproof.errors import SourceError
-from onnxproof.usercode.access import Roots, find_file
+from onnxproof.usercode.allowed import Roots, find_file
 
 INDEX: Final = ".safetensors.index.json"
 

@@ -16,7 +16,7 @@ from onnxproof.errors import LoadError, SourceError, one_line
 from onnxproof.records import Work
 from onnxproof.source.kind import SourceKind, file_digest, file_name
 from onnxproof.spec import Source
-from onnxproof.usercode.access import find_file
+from onnxproof.usercode.allowed import find_file
 
 if TYPE_CHECKING:
     from torch import nn

@@ -21,7 +21,7 @@ from onnxproof.source.optional_packages import import_package
 from onnxproof.source.shards import digest_of
 from onnxproof.source.transformers_folder import CONFIG, find_model_folder
 from onnxproof.spec import Source
-from onnxproof.usercode.access import Roots
+from onnxproof.usercode.allowed import Roots
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from onnxproof.errors import SourceError
 from onnxproof.source.shards import INDEX, checkpoint_files
-from onnxproof.usercode.access import Roots, find_file, find_folder
+from onnxproof.usercode.allowed import Roots, find_file, find_folder
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = ("model.safetensors", f"model{INDEX}")

@@ -8,17 +8,12 @@ were, and what is left over says so and is finished or removed by the next run. 
 
 from __future__ import annotations
 
+from onnxproof.tracking.aliases import find_champion, promote
 from onnxproof.tracking.client import import_ahead
 from onnxproof.tracking.measurements import log_measurement, read_measurement
 from onnxproof.tracking.registration import register
 from onnxproof.tracking.source_model import fetch_source, pin
-from onnxproof.tracking.versions import (
-    describe,
-    download,
-    find_champion,
-    find_version,
-    promote,
-)
+from onnxproof.tracking.versions import describe, download, find_version
 
 __all__ = [
     "describe",

@@ -11,7 +11,7 @@ from onnxproof.artifact import atomic_write
 from onnxproof.errors import SourceError
 from onnxproof.records import Work
 from onnxproof.spec import Provider
-from onnxproof.usercode.access import import_factory
+from onnxproof.usercode.allowed import import_factory
 
 FILE: Final = "libraries.json"
 """In the work folder, and nowhere else: the paths are those of this machine."""

@@ -1,4 +1,5 @@
-"""Whether the weights of a graph are the module's, by bytes and by rows.
+"""Which tensors of a graph are the module's, by bytes and by rows.
 
-Knows tensors and their digests, and no module. Imports ``graph`` and below, and onnx.
+Knows tensors and their digests, and no module; the verdict is ``check.weights``. Imports ``graph``
+and below, and onnx.
 """

@@ -17,7 +17,6 @@ from onnxproof.check.providers import check_providers
 from onnxproof.check.stage import check_in_child
 from onnxproof.errors import BenchmarkError, SourceError
 from onnxproof.records import Candidate, Loaded, Run, Work
-from onnxproof.runtime import providers
 from onnxproof.spec import Spec
 from tests.helpers import graphs
 from tests.helpers.specs import spec_of, work_in
@@ -39,8 +38,8 @@ def work(tmp_path: Path) -> Work:
 
 @pytest.fixture
 def _a_device() -> None:
-    providers.register_plugin(importlib.import_module(PACKAGE).get_library_path())
-    if not providers.plugin_devices(NAME):
+    provider_availability.register_plugin(importlib.import_module(PACKAGE).get_library_path())
+    if not provider_availability.plugin_devices(NAME):
         pytest.skip("the plug-in offers no device on this processor")
 
 

@@ -14,7 +14,7 @@ from onnxproof.export.dynamo import dynamic_shapes
 from onnxproof.export.stage import export_in_child, export_onnx
 from onnxproof.isolation.child import prepare_children
 from onnxproof.localize.stage import localize_in_child
-from onnxproof.pipeline.refusal import refuse
+from onnxproof.pipeline.refusal_message import refuse
 from onnxproof.pipeline.search import search_candidates
 from onnxproof.records import (
     BenchmarkResult,

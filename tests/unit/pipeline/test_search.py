@@ -7,7 +7,7 @@ import pytest
 
 from onnxproof.artifact import Artifact
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
-from onnxproof.pipeline.refusal import refuse
+from onnxproof.pipeline.refusal_message import refuse
 from onnxproof.records import Divergence
 from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen, searched
 from tests.helpers.graphs import DIGEST

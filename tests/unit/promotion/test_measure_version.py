@@ -13,7 +13,7 @@ from onnxproof.errors import BenchmarkError, RegisterError, SpecError
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.workspace import scratch_work
 from onnxproof.promotion import measure_version as measuring
-from onnxproof.promotion.comparison import FetchedVersion, VersionPair, verdicts_of
+from onnxproof.promotion.champion_comparison import FetchedVersion, VersionPair, verdicts_of
 from onnxproof.promotion.measure_version import (
     check_version,
     gates_of,

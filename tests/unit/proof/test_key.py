@@ -14,7 +14,7 @@ from onnxproof.proof import key, versions
 from onnxproof.proof.key import key_parts
 from onnxproof.proof.versions import flow_version, toolchain_versions
 from onnxproof.spec import read_spec
-from onnxproof.usercode.imports import reached_code
+from onnxproof.usercode.import_following import reached_code
 
 ROOT = Path(__file__).parents[3]
 SPEC = """

@@ -9,10 +9,10 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from onnxproof.check.weights import check_weights
 from onnxproof.records import Verdict, WeightMatch, Work
 from onnxproof.reference.weight_index import StateWriter
 from onnxproof.weights.match import FILE
-from onnxproof.weights.provenance import check_weights
 from tests.helpers.graphs import save
 from tests.helpers.specs import work_in
 

@@ -11,10 +11,10 @@ from onnx import numpy_helper
 
 from onnxproof.check.parity import check_parity
 from onnxproof.check.stage import check_in_child
+from onnxproof.check.weights import check_weights
 from onnxproof.records import Candidate, Loaded, Run, Work
 from onnxproof.runtime import open_session
 from onnxproof.spec import Spec, StrategyName
-from onnxproof.weights.provenance import check_weights
 from tests.helpers.graphs import export, load, save
 from tests.helpers.specs import spec_of, work_in
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from onnxproof.artifact import sha256_of
 from onnxproof.errors import SourceError
-from onnxproof.usercode.access import (
+from onnxproof.usercode.allowed import (
     ModuleFile,
     Roots,
     find_installed,

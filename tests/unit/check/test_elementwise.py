@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.check.compare import MOST, MULTIPLE, Budget, budget_for, compare, merge
+from onnxproof.check.elementwise import MOST, MULTIPLE, Budget, budget_for, compare, merge
 from onnxproof.records import Noise, OutputParity
 from tests.helpers.graphs import parity_of
 from tests.helpers.specs import spec_of

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import atexit, sys, threading, time
-from flows.cli.exit import short_exit
+from flows.cli.error_output import short_exit
 class Left:
     def __del__(self):
         print("taken apart")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onnxproof.errors import LoadError, SourceError
-from onnxproof.usercode.access import find_file, import_factory, locate_module
+from onnxproof.usercode.allowed import find_file, import_factory, locate_module
 
 MARKER = "Path(__file__).with_suffix('.ran').write_text('ran')"
 

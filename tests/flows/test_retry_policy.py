@@ -10,7 +10,7 @@ from prefect.states import Failed
 
 from onnxproof.errors import RegisterError, ServerUnreachable
 from tasks import dispatch, registry, stages, timing
-from tasks.policy import server_was_away
+from tasks.retry_policy import server_was_away
 
 TASKS: dict[str, Task[..., Any]] = {
     name: value
