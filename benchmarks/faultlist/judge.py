@@ -59,7 +59,7 @@ class Under(NamedTuple):
     """A stage, and what is broken while it runs."""
 
     breakage: Breakage | None
-    stage: Callable[[Any], Any]
+    stage: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 

@@ -17,6 +17,7 @@ from onnxproof.check.providers import check_providers
 from onnxproof.check.stage import check_in_child
 from onnxproof.errors import BenchmarkError, SourceError
 from onnxproof.records import Candidate, Loaded, Run, Work
+from onnxproof.runtime import provider_availability
 from onnxproof.spec import Spec
 from tests.helpers import graphs
 from tests.helpers.specs import spec_of, work_in
