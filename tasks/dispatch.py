@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from onnxproof.errors import one_line
 from onnxproof.progress import say
-from onnxproof.promotion import measure_version
-from onnxproof.promotion.measure_version import not_measured
+from onnxproof.promotion import version_measurement
+from onnxproof.promotion.version_measurement import not_measured
 from onnxproof.records import MeasuredElsewhere, Registration
 from onnxproof.settings import read_settings
 from onnxproof.spec import Elsewhere, Gates
@@ -34,7 +34,7 @@ def measured_by(asked: Elsewhere, registration: Registration, gates: Gates) -> M
         ServerUnreachable: MLflow does not answer.
     """
     if read_settings().prefect_api_url is None:
-        return measure_version.measure_elsewhere(asked, registration, gates)
+        return version_measurement.measure_elsewhere(asked, registration, gates)
     try:
         run = _run_there(asked, registration, gates)
     except Exception as error:  # Prefect's own, or of what it talks through

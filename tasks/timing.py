@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from onnxproof.benchmark.stage import measure
-from onnxproof.promotion import measure_version as measuring
+from onnxproof.promotion import version_measurement as measuring
 from onnxproof.promotion.champion_comparison import compare_with_champion
 from onnxproof.records import (
     BenchmarkResult,

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.export_model import export_model
 from flows.measure_version import measure_version
-from onnxproof.pipeline.resolve import catalog_names, resolve_spec
+from onnxproof.pipeline.resolve_spec import catalog_names, resolve_spec
 from onnxproof.servers.deployments import POOL_TEMPLATE, POOLS, needed_variables
 
 ROOT = Path(__file__).parents[1]

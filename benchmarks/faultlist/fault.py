@@ -16,7 +16,7 @@ from onnxproof.artifact import Artifact
 from onnxproof.records import Candidate, Loaded, Work
 from onnxproof.samples.generate import Feed
 from onnxproof.samples.grid import example_sizes
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.spec import Limits, Spec, StrategyName
 
 Damage = Callable[[onnx.ModelProto], None]

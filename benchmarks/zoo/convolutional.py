@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def conv(given: int, made: int, size: int = 3, *, stride: int = 1, groups: int = 1) -> nn.Module:
-    """Convolution, batch normalisation, ReLU."""
+    """Convolution, batch normalization, ReLU."""
     return nn.Sequential(
         nn.Conv2d(given, made, size, stride, size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(made),

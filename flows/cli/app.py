@@ -114,7 +114,7 @@ def init(
     """Build a model, find out what its forward takes, and write a first spec."""
     from flows.cli.display import watched
     from onnxproof.api import first_spec
-    from onnxproof.pipeline.resolve import name_for
+    from onnxproof.pipeline.resolve_spec import name_for
 
     with reported():
         path = output or Path(f"{name_for(model)}.yaml")

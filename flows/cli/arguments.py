@@ -32,7 +32,7 @@ Model = Annotated[
 NamedSource = Annotated[
     str,
     typer.Argument(
-        help="module:callable, or KIND:PLACE: torchscript:net.pt, exported_program:net.pt2, "
+        help="module:callable, or KIND:TARGET: torchscript:net.pt, exported_program:net.pt2, "
         "mlflow:models:/NAME@ALIAS, transformers:FOLDER, timm:NAME, torchvision:NAME."
     ),
 ]

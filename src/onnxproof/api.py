@@ -76,7 +76,7 @@ def first_spec(
     """YAML of a spec for a source, whose forward was seen to run with it.
 
     Args:
-        model: ``module:callable``, or ``KIND:PLACE`` for another kind, as ``torchscript:net.pt``.
+        model: ``module:callable``, or ``KIND:TARGET`` for another kind, as ``torchscript:net.pt``.
         overrides: Values of the spec besides, ``a.b=value`` each.
         inputs: Input name to a line such as ``"float32[batch, 3, 224, 224]"``; guessed if left out.
         dims: Dim name to its smallest and largest size.
@@ -88,12 +88,12 @@ def first_spec(
         LoadError: The source failed, or forward took none of the inputs that were tried.
         ServerUnreachable: MLflow has the model and does not answer.
     """
-    from onnxproof.commands import init
+    from onnxproof.commands import init_spec
 
     ranges = {name: {"min": low, "max": high} for name, (low, high) in (dims or {}).items()}
     settings = _settings(allow)
     roots = (str(Path.cwd()),)
-    return init.first_spec(
+    return init_spec.first_spec(
         model, inputs or {}, roots, settings.allow, dims=ranges, overrides=overrides
     )
 

@@ -15,7 +15,7 @@ from onnxproof.check.stage import check_in_child
 from onnxproof.errors import ExportError
 from onnxproof.export.hints import against_refusal
 from onnxproof.records import CheckResult, Run
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.spec import Spec, StrategyName, parse_spec
 from tests.helpers.graphs import export, load
 from tests.helpers.specs import ROOT, work_in

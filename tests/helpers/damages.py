@@ -14,7 +14,7 @@ from onnxproof.artifact import Artifact
 from onnxproof.check.stage import check_in_child
 from onnxproof.records import Candidate, CheckResult, Divergence, Loaded, Run, Work
 from onnxproof.runtime import open_session
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.spec import Spec
 
 Damage = Callable[[onnx.ModelProto], None]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from onnxproof.records import Reference, Work
-from onnxproof.reference.writer import ReferenceWriter
+from onnxproof.reference.sample_writer import ReferenceWriter
 from onnxproof.source.module import SourceModule, source_module
 from onnxproof.spec import Spec, parse_spec
 

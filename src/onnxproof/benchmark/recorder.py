@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxproof.benchmark.environment import fingerprint
-from onnxproof.benchmark.quality import faster_than_arithmetic, slower_in_less_precision
+from onnxproof.benchmark.quality_warnings import faster_than_arithmetic, slower_in_less_precision
 from onnxproof.benchmark.repetitions import Workload
 from onnxproof.benchmark.samples_file import write_samples
 from onnxproof.benchmark.throttling import Throttling, throttled

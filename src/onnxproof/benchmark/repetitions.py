@@ -64,17 +64,17 @@ def repeat(
     announce: Callable[[int, int], None],
     enough: Callable[[int], bool] = lambda _: True,
 ) -> int:
-    """Sit down twenty times, fewer where opening takes its time, and again until it is enough.
+    """Time all runners in twenty repetitions, fewer where opening is slow, more until enough.
 
     Args:
-        workload: All of them have the same.
-        open_runners: For the repetition of this number.
-        timings: Take what is seen.
-        announce: Told the number of a repetition, and of how many.
-        enough: Asked after the planned ones, with how many there were.
+        workload: What every runner is given.
+        open_runners: Opens the runners of the repetition with this number.
+        timings: Collects the samples.
+        announce: Called before each repetition, with its number and how many are planned.
+        enough: Called after the planned repetitions, with their number; False asks for one more.
 
     Returns:
-        How many there were.
+        The number of repetitions.
     """
     from onnxproof.runtime import available_providers
 

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from onnxproof.benchmark.quality import PointStats, quality_warnings
+from onnxproof.benchmark.quality_warnings import PointStats, quality_warnings
 from onnxproof.benchmark.ratios import FEWEST_REPETITIONS, Samples, compare, ratio_of
 from onnxproof.benchmark.runners import Runner
 from onnxproof.benchmark.summary import summarize

@@ -11,7 +11,7 @@ from onnxproof.progress import say
 from onnxproof.records import OutputParity, Reference, Verdict, Work
 from onnxproof.records.parity import BASES
 from onnxproof.samples.grid import affordable
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.spec import Provider, Spec
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from onnxproof.check.parity import parity_verdict
 from onnxproof.errors import OnnxproofError, one_line
 from onnxproof.records import Candidate, Outcome, ProviderCheck, Run, Verdict
 from onnxproof.runtime import Profiling, open_session, precision_of
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.spec import CPU, Provider, Spec
 from onnxproof.usercode.libraries import find_plugin
 

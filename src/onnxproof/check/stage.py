@@ -20,7 +20,7 @@ from onnxproof.records import (
     Verdict,
     WeightMatch,
 )
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.usercode.libraries import find_libraries
 from onnxproof.usercode.source_lines import without_folders
 
@@ -139,7 +139,7 @@ class _Checker:
     def _contract(self) -> Verdict:
         import onnx
 
-        from onnxproof.graph.contract import check_contract
+        from onnxproof.check.contract import check_contract
 
         model = onnx.load(self.path, load_external_data=False)
         return check_contract(model.graph, self.loaded.reference)

@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Final, Literal
 
 from onnxproof.errors import BadInput, OnnxproofError, ServerUnreachable
-from onnxproof.pipeline.resolve import catalog_names
+from onnxproof.pipeline.resolve_spec import catalog_names
 from onnxproof.settings import Settings, require_servers, shown_url
 
 NEEDED: Final = ("torch", "onnx", "onnxscript", "onnxsim", "onnxslim", "mlflow", "prefect")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from onnxproof.export.operators.log import OPERATOR_HINT
 from onnxproof.export.strategies import STRATEGIES
 from onnxproof.export.torchscript import SCRIPT, TRACE
 from onnxproof.records import Candidate, CheckResult, Specialization
@@ -18,9 +19,6 @@ _SIZES: Final = (
     "this line holds for some sizes only: compute with x.shape instead of a number, or declare the "
     "dim as forward needs it (min, max, multiple_of, or min = max to fix it)"
 )
-OPERATOR: Final = (
-    "give the operator a translation in export.translations, or write this line with others"
-)
 _OUTPUTS: Final = "let forward return tensors, in a tuple or a dict"
 _CALL: Final = (
     "the exporter calls forward otherwise than Python does: set source.call, or give forward plain "
@@ -29,7 +27,7 @@ _CALL: Final = (
 _AGAINST_ERRORS: Final = (
     (r"data-dependent|[Uu]nbacked|[Dd]ynamic control flow", _VALUES),
     (r"Constraints violated|[Ss]pecializ", _SIZES),
-    (r"No ONNX function found|Error when translating", OPERATOR),
+    (r"No ONNX function found|Error when translating", OPERATOR_HINT),
     (r"NotSupportedError|Unknown type|undefined value|TorchScript|no attribute", SCRIPT.error_hint),
     (r"Tracer cannot infer type|can be output from traced", _OUTPUTS),
     (r"TypeError: .*(argument|parameter)", _CALL),

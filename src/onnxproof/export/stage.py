@@ -116,9 +116,9 @@ def _export_with(
     log: OperatorLog,
 ) -> _Made:
     """One try; the module is as before afterwards."""
+    from onnxproof.check.contract import check_contract
     from onnxproof.export.exporter import run_exporter
     from onnxproof.export.specialization import watch_specialization
-    from onnxproof.graph.contract import check_contract
     from onnxproof.graph.finalize import name_dims
 
     reference = run.loaded.reference

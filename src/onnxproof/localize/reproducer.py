@@ -13,7 +13,7 @@ from onnxproof.localize.budget import Budget
 from onnxproof.localize.walk import Walk
 from onnxproof.records import Work
 from onnxproof.runtime.intermediates import Examined, names_read
-from onnxproof.samples.test_data import write_set
+from onnxproof.samples.sample_files import write_set
 
 if TYPE_CHECKING:
     import numpy as np

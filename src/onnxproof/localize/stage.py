@@ -27,7 +27,7 @@ from onnxproof.records import (
     label_of,
 )
 from onnxproof.samples.generate import Feed
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.usercode.libraries import find_libraries
 from onnxproof.usercode.source_lines import without_folders
 

@@ -9,7 +9,7 @@ from onnxproof.localize import stage as localize_stage
 from onnxproof.pipeline import conclude as conclude_stage
 from onnxproof.pipeline.load import load_source
 from onnxproof.promotion.champion_comparison import compare_with_champion
-from onnxproof.promotion.measure_version import measure_elsewhere
+from onnxproof.promotion.version_measurement import measure_elsewhere
 from onnxproof.simplify import stage as simplify_stage
 from onnxproof.tracking import find_version, promote, register
 

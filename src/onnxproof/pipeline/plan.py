@@ -10,7 +10,7 @@ from typing import Final
 
 from onnxproof.errors import BadInput
 from onnxproof.isolation.child import prepare_children
-from onnxproof.pipeline.resolve import resolve_spec
+from onnxproof.pipeline.resolve_spec import resolve_spec
 from onnxproof.pipeline.workspace import discard_work, open_work, scratch_work
 from onnxproof.proof.key import KeyParts, key_parts
 from onnxproof.proof.versions import flow_version

@@ -46,7 +46,7 @@ def measure_noise(
         weights_bytes: Of the state; above ``MAX_WEIGHTS_BYTES`` nothing is measured.
         seconds: What the reference took.
     """
-    from onnxproof.samples.test_data import read_set
+    from onnxproof.samples.sample_files import read_set
 
     floats = [output.name for output in reference.outputs if output.dtype.startswith("float")]
     if not floats or all(output.dtype == "float64" for output in reference.outputs):

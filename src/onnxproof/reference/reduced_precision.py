@@ -47,7 +47,7 @@ def measure_rounding(
     """
     from onnxproof.reference.noise_floor import between
     from onnxproof.reference.outputs import run
-    from onnxproof.samples.test_data import read_set
+    from onnxproof.samples.sample_files import read_set
 
     found = []
     for precision in precisions:

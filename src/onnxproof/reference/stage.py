@@ -41,8 +41,8 @@ def build_reference(spec: Spec, work: Work) -> Loaded:
     from onnxproof.reference.observed_dtypes import watch
     from onnxproof.reference.outputs import run
     from onnxproof.reference.reduced_precision import measure_rounding
+    from onnxproof.reference.sample_writer import ReferenceWriter
     from onnxproof.reference.weight_index import StateWriter
-    from onnxproof.reference.writer import ReferenceWriter
     from onnxproof.samples.dataset import measure_metric, rows_in
     from onnxproof.source.module import build_module, state_digest
 

@@ -12,7 +12,7 @@ from onnxproof.records import Registration, VersionMeasurement, Work
 from onnxproof.report.providers import render_measurement
 from onnxproof.settings import read_settings, shown_url
 from onnxproof.tracking.client import talking
-from onnxproof.tracking.run_data import measurement_metrics
+from onnxproof.tracking.run_metrics import measurement_metrics
 from onnxproof.tracking.versions import fetch
 
 FOLDER: Final = "measured"

@@ -17,7 +17,7 @@ from onnxproof.settings import is_http, read_settings, shown_url
 from onnxproof.tracking.aliases import give_alias
 from onnxproof.tracking.client import KEY_TAG, talking
 from onnxproof.tracking.model_folder import build_model_folder
-from onnxproof.tracking.run_data import run_metrics, run_params
+from onnxproof.tracking.run_metrics import run_metrics, run_params
 from onnxproof.tracking.unfinished_runs import EXPERIMENT, end_run, kept_open, settle, start_tags
 from onnxproof.tracking.versions import fetch, read_registration
 from onnxproof.usercode.libraries import noted_libraries

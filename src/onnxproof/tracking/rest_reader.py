@@ -1,7 +1,8 @@
 """What a run with nothing to do asks of an MLflow server, without importing mlflow.
 
 That import takes 2 s, and most nights nothing has changed. The methods have the names and the
-answers of ``MlflowClient``, so that the rules in ``versions`` and ``leftovers`` are written once;
+answers of ``MlflowClient``, so that the rules in ``versions``, ``aliases`` and
+``unfinished_runs`` are written once;
 https://mlflow.org/docs/latest/rest-api.html has the requests.
 """
 

@@ -69,7 +69,7 @@ class _Run(NamedTuple):
 
 
 class State:
-    """What ``onnxproof.state`` noted."""
+    """What ``reference.weight_index`` noted."""
 
     def __init__(self, path: Path) -> None:
         import numpy as np

@@ -11,7 +11,7 @@ from onnxproof.check.stage import check_candidate, check_in_child
 from onnxproof.errors import CheckError
 from onnxproof.isolation.child import prepare_children
 from onnxproof.records import Candidate, CheckResult, Loaded, Run, Work
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from onnxproof.spec import Spec
 from tests.helpers.graphs import (
     AFFINE,

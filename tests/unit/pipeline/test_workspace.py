@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onnxproof.errors import BadInput, SpecError
-from onnxproof.pipeline.resolve import catalog_names, name_for, resolve_spec
+from onnxproof.pipeline.resolve_spec import catalog_names, name_for, resolve_spec
 from onnxproof.pipeline.workspace import KEPT_FOLDERS, discard_work, open_work
 from onnxproof.records import Work
 from tests.helpers.specs import spec_of
@@ -209,7 +209,7 @@ def test_a_deployment_makes_no_other_model_of_a_catalog_entry(catalog: Path, ove
 
 def test_a_name_that_is_nothing_is_told_with_what_there_is(catalog: Path) -> None:
     assert refusal("smal", catalog) == (
-        "'smal' is no spec file (.yaml), no source (module:callable, or KIND:PLACE with one of "
+        "'smal' is no spec file (.yaml), no source (module:callable, or KIND:TARGET with one of "
         "torchscript, exported_program, mlflow, transformers, timm, torchvision) and no catalog "
         "name; the catalog has large, small"
     )

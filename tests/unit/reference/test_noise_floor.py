@@ -11,8 +11,8 @@ from torch import nn
 
 from onnxproof.records import Reference, Work
 from onnxproof.reference.noise_floor import MAX_WEIGHTS_BYTES, Floor, measure_noise
-from onnxproof.reference.writer import ReferenceWriter
-from onnxproof.samples.test_data import read_set
+from onnxproof.reference.sample_writer import ReferenceWriter
+from onnxproof.samples.sample_files import read_set
 from tests.helpers.specs import Does, source_of, work_in
 
 DIMS = {"inputs": {"x": "float32[batch, 4]"}, "dims": {"batch": {"max": 6}}}

@@ -10,7 +10,7 @@ import torch
 import yaml
 from torch import nn
 
-from onnxproof.commands.init import first_spec
+from onnxproof.commands.init_spec import first_spec
 from onnxproof.errors import LoadError, OnnxproofError, SourceError, SpecError
 from onnxproof.isolation.child import prepare_children
 from onnxproof.spec import Spec, parse_spec
@@ -163,7 +163,7 @@ def test_a_named_model_tells_its_inputs_or_the_extra_is_named(root: Path, packag
         (SpecError, "torchscript:", "source.torchscript: String should have at least 1 character"),
         (SpecError, "mlflow:digits", "source.mlflow: String should match pattern"),
         (SpecError, "script:./x.pt", "'script:./x.pt' names no source; write module:callable, or"),
-        (SpecError, "mynets", "KIND:PLACE with one of torchscript, exported_program, mlflow, tra"),
+        (SpecError, "mynets", "KIND:TARGET with one of torchscript, exported_program, mlflow, tra"),
     ],
 )
 def test_what_is_no_source_is_bad_input(

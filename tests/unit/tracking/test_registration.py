@@ -17,7 +17,7 @@ from onnxproof.errors import BadInput, ProofRefused, RegisterError, ServerUnreac
 from onnxproof.records import Proof
 from onnxproof.tracking import registration, versions
 from onnxproof.tracking.model_folder import requirements_of
-from onnxproof.tracking.run_data import run_metrics
+from onnxproof.tracking.run_metrics import run_metrics
 from onnxproof.tracking.unfinished_runs import PROCESS_TAG, STATE_TAG, kept_open, start_tags
 
 ROOT = Path(__file__).parents[3]

@@ -10,11 +10,13 @@ from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from onnxproof.errors import ExportError
-from onnxproof.export.hints import OPERATOR
 from onnxproof.records import Operator, OperatorReport, SourceLocation
 from onnxproof.spec import StrategyName
 from onnxproof.usercode.source_lines import author_line
 
+OPERATOR_HINT: Final = (
+    "give the operator a translation in export.translations, or write this line with others"
+)
 MAX_LOCATIONS: Final = 3
 """Of each operator in a report: BERT-base has 73 linear layers."""
 
@@ -107,7 +109,7 @@ class OperatorLog:
             f"{self._strategy}: {len(missing)} {operators} not translate to ONNX opset "
             f"{self.opset}: {listed}",
             where=next((location.line for location in missing[0].locations), ""),
-            hint=OPERATOR,
+            hint=OPERATOR_HINT,
         )
 
 

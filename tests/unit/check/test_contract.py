@@ -3,7 +3,7 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from onnxproof.graph.contract import check_contract
+from onnxproof.check.contract import check_contract
 from onnxproof.records import Reference, TensorRecord
 from tests.helpers.graphs import DIGEST, model_of
 

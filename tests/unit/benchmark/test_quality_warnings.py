@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxproof.benchmark.quality import (
+from onnxproof.benchmark.quality_warnings import (
     PointStats,
     faster_than_arithmetic,
     quality_warnings,

@@ -12,9 +12,9 @@ from onnxproof.benchmark.head_to_head import HeadToHead
 from onnxproof.errors import BenchmarkError, RegisterError, SpecError
 from onnxproof.isolation.child import prepare_children
 from onnxproof.pipeline.workspace import scratch_work
-from onnxproof.promotion import measure_version as measuring
+from onnxproof.promotion import version_measurement as measuring
 from onnxproof.promotion.champion_comparison import FetchedVersion, VersionPair, verdicts_of
-from onnxproof.promotion.measure_version import (
+from onnxproof.promotion.version_measurement import (
     check_version,
     gates_of,
     measure_version,

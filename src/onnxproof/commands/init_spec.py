@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onnxproof.errors import LoadError, one_line
 from onnxproof.isolation.child import run_in_child
-from onnxproof.pipeline.resolve import fill_dims, named_source
+from onnxproof.pipeline.resolve_spec import fill_dims, named_source
 from onnxproof.records import Work
 from onnxproof.source.likely_inputs import InputProposal, proposals, wanted_inputs
 from onnxproof.source.mlflow import FOLDER
@@ -47,7 +47,7 @@ def first_spec(
     """YAML of a spec that forward has been seen to run with.
 
     Args:
-        model: ``module:callable``, or ``KIND:PLACE`` for another kind of source.
+        model: ``module:callable``, or ``KIND:TARGET`` for another kind of source.
         inputs: Lines of the spec, where the person knows them; guessed when empty.
         roots: Folders whose modules may be imported, and in which files are looked up.
         allow: Packages that may be imported.

@@ -11,11 +11,11 @@ import torch
 from onnx import numpy_helper
 
 from onnxproof.records import Reference
-from onnxproof.reference import writer
-from onnxproof.reference.writer import ReferenceWriter
+from onnxproof.reference import sample_writer
+from onnxproof.reference.sample_writer import ReferenceWriter
 from onnxproof.samples.generate import draw
 from onnxproof.samples.grid import shape_grid
-from onnxproof.samples.test_data import read_set
+from onnxproof.samples.sample_files import read_set
 from tests.helpers.models import Linear, Tokens
 from tests.helpers.specs import Does, source_of, work_in, write_reference
 
@@ -125,7 +125,7 @@ def test_a_budget_of_seconds_shrinks_the_grid_and_says_so(tmp_path: Path) -> Non
 def test_a_budget_of_bytes_shrinks_the_grid_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(sample_writer, "MAX_BYTES", 2**20)
     module = Does(lambda x: x.repeat(1, 30_000))  # 0.46 MiB a row
     found = write_reference(tmp_path, module, check={"samples": 4})
     assert [len(point.sets) for point in found.points] == [2, 0, 0]
@@ -138,7 +138,7 @@ def test_a_budget_of_bytes_shrinks_the_grid_and_says_so(
 def test_samples_that_nobody_asked_for_have_a_budget_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "FURTHER_CPU_SECONDS", 0.0)
+    monkeypatch.setattr(sample_writer, "FURTHER_CPU_SECONDS", 0.0)
     found = write_reference(tmp_path / "a", Linear())
     assert {len(point.sets) for point in found.points} == {1}
     reason = "0 s of processor time used up; check.samples gives more"
@@ -163,7 +163,7 @@ def test_an_answer_that_is_there_is_not_asked_for_again(tmp_path: Path) -> None:
 def test_the_first_sample_is_taken_whatever_it_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "MAX_BYTES", 1)
+    monkeypatch.setattr(sample_writer, "MAX_BYTES", 1)
     found = write_reference(tmp_path, Linear(), check={"samples": 4})
     assert [len(point.sets) for point in found.points] == [1] + [0] * (len(found.points) - 1)
 

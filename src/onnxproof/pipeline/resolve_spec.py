@@ -21,7 +21,7 @@ DEFAULT_RANGE: Final = {"min": 1, "max": 16}
 """Of a dim that the inputs of a bare source mention and no ``--dim`` declares."""
 
 
-HOW_TO_NAME: Final = f"KIND:PLACE with one of {', '.join(KINDS[1:])}"
+HOW_TO_NAME: Final = f"KIND:TARGET with one of {', '.join(KINDS[1:])}"
 
 
 def resolve_spec(
@@ -30,7 +30,7 @@ def resolve_spec(
     """The spec that ``model`` names, and the folders its relative paths are looked up in.
 
     Args:
-        model: A catalog name, a spec file, or a source (``module:callable``, ``KIND:PLACE``) with
+        model: A catalog name, a spec file, or a source (``module:callable``, ``KIND:TARGET``) with
             overrides that give inputs.
         overrides: ``a.b=value`` each.
         catalog: Folder of ``NAME.yaml`` files.
@@ -87,7 +87,7 @@ def _bare_spec(model: str, overrides: Sequence[str]) -> Spec:
 
 
 def named_source(model: str) -> dict[str, Any]:
-    """Name and source of a spec for ``KIND:PLACE`` or ``module:callable``.
+    """Name and source of a spec for ``KIND:TARGET`` or ``module:callable``.
 
     Raises:
         SpecError: ``model`` is neither.

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from onnxproof.commands.init import first_spec
+from onnxproof.commands.init_spec import first_spec
 from onnxproof.errors import LoadError, OnnxproofError, SourceError, SpecError
 from onnxproof.isolation.child import prepare_children
-from onnxproof.reference.writer import ReferenceWriter
+from onnxproof.reference.sample_writer import ReferenceWriter
 from onnxproof.source.module import build_module
 from onnxproof.spec import Spec, parse_spec
 from tests.helpers.specs import ROOT, work_in

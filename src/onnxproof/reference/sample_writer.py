@@ -17,7 +17,7 @@ from onnxproof.reference.unused_inputs import unused_inputs
 from onnxproof.samples.dataset import first_rows, sizes_of
 from onnxproof.samples.generate import Feed, draw
 from onnxproof.samples.grid import Sizes, example_sizes, label, settled_shape, shape_grid
-from onnxproof.samples.test_data import write_set
+from onnxproof.samples.sample_files import write_set
 from onnxproof.source.module import SourceModule
 from onnxproof.spec import Spec
 from onnxproof.spec.dims import evaluate, names_in
