@@ -1,5 +1,6 @@
 """The stage export: the ways from a module to an ONNX graph, and why one failed.
 
-Holds an exporter a strategy, workarounds, translations and hints. Whether the graph is right is
-asked in ``check``. Imports ``source``, ``graph`` and below, and torch.
+Holds an exporter for each strategy, workarounds, translations and hints. Whether the graph is right
+is asked in ``check``; of its verdicts only ``contract`` is asked here, to try a workaround. Imports
+``check``, ``source``, ``graph`` and below, and torch.
 """
