@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from onnxproof.artifact import sha256_of
 from onnxproof.proof.versions import toolchain_versions
+from onnxproof.records import SCHEMA_VERSION
 from onnxproof.source.digest import fingerprint
 from onnxproof.source.kind import kind_of
 from onnxproof.source.optional_packages import require_package
@@ -72,6 +73,7 @@ def key_parts(
     for module in sorted(spec.export.modules | spec.benchmark.modules | metric):
         code |= reached_code(module, roots, allow, local_code=local_code)
     others = {
+        "layout": SCHEMA_VERSION,
         "code": dict(sorted(code.digests.items())),
         "distributions": dict(sorted(code.versions.items())),
         "toolchain": toolchain_versions(),

@@ -54,10 +54,7 @@ def describe(model_uri: str) -> tuple[Proof, Registration]:
         registration = read_registration(client, found.name, str(found.version))
         uri = client.get_model_version_download_uri(found.name, found.version)
         path = _fetch_proof(uri, model_uri, Path(scratch))
-        try:
-            return read_proof(path), registration
-        except BadInput as error:
-            raise BadInput(f"{model_uri}: {error}") from None
+        return read_proof(path, f"the proof of {model_uri}"), registration
 
 
 def download(model_uri: str, folder: Path) -> Path:
