@@ -1,5 +1,4 @@
 """Every decision, as functions of records: promotion, simplified graphs, the candidate chosen.
 
-Nothing here measures, reads a file or talks to a server. Imports ``records``, ``spec`` and the
-ground.
+Nothing here measures, reads a file or talks to a server. Imports ``records`` and below.
 """

@@ -1,5 +1,5 @@
 """A registered version against the champion, timed here or on another machine.
 
-The rules stand in ``gates`` and the alias is moved by ``tracking``. Imports ``benchmark``,
+The rules are in ``gates``, and ``tracking`` moves the alias. Imports ``benchmark``,
 ``check``, ``tracking`` and below.
 """

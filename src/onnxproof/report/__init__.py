@@ -1,4 +1,5 @@
 """Words for people: Markdown and plots made from records.
 
-Nothing here decides or measures. Imports ``samples``, ``records``, ``spec`` and the ground.
+Nothing here decides or measures. Imports ``samples``, ``records``
+and below.
 """

@@ -1,6 +1,6 @@
 """Kinds of ``source``: a module for each that builds the ``nn.Module``, and how it is called.
 
-What is learned by running the module stands in ``reference``. Imports ``samples``, ``usercode`` and
+What is learned by running the module is in ``reference``. Imports ``samples``, ``usercode`` and
 below, and torch.
 """
 
