@@ -30,19 +30,19 @@ def _static(model: onnx.ModelProto) -> None:
         value_info.type.tensor_type.shape.dim[0].dim_value = EXAMPLE_BATCH
 
 
-def _baked_rows(model: onnx.ModelProto) -> None:
+def _fixed_rows(model: onnx.ModelProto) -> None:
     """``reshape(3, 512)`` for ``flatten(1)``."""
     flat = of_type(model, "Gemm")[0].input[0]
     after(model, flat, "Reshape", constant(model, [EXAMPLE_BATCH, 512]))
 
 
-def _baked_length(model: onnx.ModelProto) -> None:
+def _fixed_length(model: onnx.ModelProto) -> None:
     """Positions of the example's length."""
     node = of_type(model, "Range")[0]
     node.input[1] = constant(model, EXAMPLE_SEQ)
 
 
-def _baked_count(model: onnx.ModelProto) -> None:
+def _fixed_count(model: onnx.ModelProto) -> None:
     """A mean over the batch divides by the example's."""
     made = model.graph.output[0].name
     after(model, made, "Mul", constant(model, 1 / EXAMPLE_BATCH, np.float32))
@@ -178,11 +178,11 @@ SHAPES: Final = (
     Fault("static dim", "the batch is declared as 3, the example's", "digits", "contract",
           graph(_static), quick=True),
     Fault("batch baked into a reshape", "reshape(3, 512) for flatten(1)", "digits", "parity",
-          graph(_baked_rows), "dynamo", quick=True),
+          graph(_fixed_rows), "dynamo", quick=True),
     Fault("length baked in", "positions of the example's 5 tokens", "text", "parity",
-          graph(_baked_length)),
+          graph(_fixed_length)),
     Fault("count baked in", "a mean over the batch divides by the example's 3", "digits",
-          "parity", graph(_baked_count), quick=True),
+          "parity", graph(_fixed_count), quick=True),
     Fault("wrong above a length", "positions from 31 on are all 31", "text", "parity",
           graph(_above(32)), quick=True),
     Fault("wrong at the last position", "position 47 of 48 is 46", "text", "parity",

@@ -48,7 +48,7 @@ def compare(part: str, number: int, folder: Path) -> Row:
     with alone_on_this_machine(lambda: None), _loaded(number) if part == "aa" else _quiet():
         found = run_in_child(
             compare_models,
-            HeadToHeadRequest(course_of(first), work, models),
+            HeadToHeadRequest(workload_of(first), work, models),
             failed=BenchmarkError,
             limits=Limits(),
             log=folder / "log",
@@ -72,7 +72,7 @@ def compare(part: str, number: int, folder: Path) -> Row:
     )
 
 
-def course_of(chain: Chain) -> Workload:
+def workload_of(chain: Chain) -> Workload:
     """Its input, and the default budget."""
     inputs = {"x": InputSpec.model_validate(f"float32[batch, {chain.width}]")}
     dims = {"batch": Dim(min=1, max=64)}

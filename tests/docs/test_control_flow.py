@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 IMAGE = {"image": "float32[batch, 2, size, size]"}
 COUNTED = {**IMAGE, "count": "int64[] in 0..5"}
 NUMBERED = {**IMAGE, "count": "int in 0..5"}
-BAKED = (
+SPECIALIZED = (
     "contract: input 'count' is not in the graph; its example value was baked in, so any other "
     "value gives wrong numbers"
 )
@@ -95,7 +95,7 @@ def test_several_counts_are_compared_and_both_ends_of_the_range(tmp_path: Path) 
 def test_tracing_bakes_the_count_in_and_the_check_names_input_and_line(tmp_path: Path) -> None:
     found, check, where = proven(tmp_path, spec_for("counted_rounds", COUNTED), "trace")
     assert found == ["Conv", "Tanh"] * 5
-    assert check.reason == BAKED
+    assert check.reason == SPECIALIZED
     assert where == line_of("        for _ in range(int(count)):")
 
 
@@ -119,12 +119,12 @@ def test_torch_export_keeps_a_while_loop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_a_python_number_is_baked_in_by_all_but_scripting(
+def test_a_python_number_is_specialized_by_all_but_scripting(
     tmp_path: Path, strategy: StrategyName
 ) -> None:
     found, check, _ = proven(tmp_path, spec_for("numbered_rounds", NUMBERED), strategy)
     assert found == ["Conv", "Tanh"] * 5
-    assert check.reason == BAKED
+    assert check.reason == SPECIALIZED
 
 
 def test_scripting_makes_an_input_of_a_python_number(tmp_path: Path) -> None:
@@ -160,6 +160,6 @@ def test_the_chain_finds_by_itself_the_strategy_that_is_right(
     assert outcome.proof is not None
     tried = {attempt.label: attempt for attempt in outcome.proof.attempts}
     assert outcome.proof.chosen.strategy == "script"
-    assert tried["trace"].reason == BAKED
+    assert tried["trace"].reason == SPECIALIZED
     assert tried["trace"].where == tried["dynamo"].where != ""
     assert np.isfinite(outcome.proof.check.parity[0].max_abs_diff)

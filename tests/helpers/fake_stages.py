@@ -1,4 +1,4 @@
-"""Stages without any graph, for tests of the order in which candidates are tried."""
+"""FakeStages without any graph, for tests of the order in which candidates are tried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.helpers.graphs import benchmark_of, candidate_of, verdicts_on
 from tests.helpers.specs import spec_of
 
 
-class Stages:
+class FakeStages:
     """Real records without any graph; ``broken`` and ``wrong`` say what happens to a label."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Stages:
         return candidate.model_copy(update={"model": model, "nodes": nodes})
 
 
-def searched(spec: Spec, stages: Stages) -> SearchResult:
+def searched(spec: Spec, stages: FakeStages) -> SearchResult:
     """The search for a spec; nothing asks for a work folder or a reference."""
     return search_candidates(Run(spec, None, None), stages)  # type: ignore[arg-type]
 

@@ -97,9 +97,9 @@ def test_an_alias_is_pinned_alike_by_rest_and_by_mlflows_client(
     monkeypatch.setattr("onnxproof.tracking.client.is_http", lambda _: False)  # MLflow's own client
     assert tracking.pin("models:/toy@champion") == by_rest
     assert by_rest.uri == f"models:/toy/{made.version}"
-    with pytest.raises(SourceError) as told_by_mlflow:
+    with pytest.raises(SourceError) as answer_of_mlflow:
         tracking.pin("models:/toy@nobody")
-    assert str(message.value) == str(told_by_mlflow.value)
+    assert str(message.value) == str(answer_of_mlflow.value)
     assert "the registry has no models:/toy@nobody; of toy it has" in str(message.value)
 
 

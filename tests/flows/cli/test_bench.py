@@ -82,7 +82,7 @@ def test_a_registered_version_is_timed_as_its_spec_says(
         ),
     ],
 )
-def test_bad_input_is_told_in_one_paragraph(
+def test_bad_input_is_reported_in_one_paragraph(
     onnxproof: Program,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -44,7 +44,7 @@ def fought(spec: Spec, work: Work, models: dict[str, Path]) -> HeadToHead:
     return compare_models(HeadToHeadRequest(Workload.of(spec), work, models, spec.gates))
 
 
-def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
+def test_a_graph_of_twice_the_work_is_reported_from_its_half(work: Work) -> None:
     models = {"long": chain(8, work, "a"), "short": chain(4, work, "b")}
     found = fought(spec_at(32), work, models)
     (ratio,) = found.result.ratios
@@ -56,7 +56,7 @@ def test_a_graph_of_twice_the_work_is_told_from_its_half(work: Work) -> None:
     assert {len(sample) for sample in found.samples_ms.values()} == {34}
 
 
-def test_modules_are_told_as_far_as_a_file_names_them(work: Work) -> None:
+def test_modules_are_reported_as_far_as_a_file_names_them(work: Work) -> None:
     path = chain(1, work, "a")
     model = onnx.load(path)
     model.graph.node[0].name = "/body/body.0/Erf"

@@ -84,7 +84,7 @@ def test_convolutions_are_counted_though_their_weights_are_prepacked(work: Work)
     assert profiled(path, work).flops in blocks
 
 
-def test_time_is_told_by_module_and_what_lies_between_belongs_to_whom_it_hands_on(
+def test_time_is_reported_by_module_and_what_lies_between_belongs_to_whom_it_hands_on(
     work: Work,
 ) -> None:
     modules = {"r": "body.0", "y": "head"}

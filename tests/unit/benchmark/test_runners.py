@@ -40,7 +40,7 @@ def measured(spec: Spec, work: Work, *candidates: Candidate) -> BenchmarkResult:
     return measure_in_child(spec, work, candidates)
 
 
-def test_a_start_is_told_for_everything_that_was_timed(work: Work) -> None:
+def test_a_start_is_reported_for_everything_that_was_timed(work: Work) -> None:
     result = measured(asked(), work, save(AFFINE, work))
     eager, graph = result.startups
     assert (eager.runner, eager.where, eager.open_ms) == ("pytorch eager", "PyTorch", None)

@@ -156,7 +156,7 @@ def test_the_speedup_over_pytorch_has_an_interval(work: Work) -> None:
     assert found.low <= found.ratio <= found.high
 
 
-def test_the_machine_is_told_with_its_numbers(work: Work) -> None:
+def test_the_machine_is_reported_with_its_numbers(work: Work) -> None:
     environment = measured(asked(threads=2), work, save(AFFINE, work)).environment
     assert environment is not None
     assert environment.cores >= 1

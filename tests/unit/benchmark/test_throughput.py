@@ -17,7 +17,7 @@ from onnxproof.samples.generate import Feed
 from tests.helpers.specs import spec_of, work_in
 
 
-def course_of(**asked: Any) -> Workload:
+def workload_of(**asked: Any) -> Workload:
     section = {"dim": "batch", "seconds": 0.05, **asked}
     return Workload.of(spec_of(benchmark={"throughput": section}))
 
@@ -30,7 +30,7 @@ def calling(call: Callable[[], object]) -> Runner:
 
 
 def test_sizes_come_first_with_one_caller_then_callers_at_the_first_point() -> None:
-    workload = course_of(sizes=[1, 4], callers=[2])
+    workload = workload_of(sizes=[1, 4], callers=[2])
     found = list(throughput(workload, lambda: [calling(lambda: None)]))
     loads = [(load.dims["batch"], load.callers) for load in found]
     assert loads == [(1, 1), (4, 1), (workload.points[0]["batch"], 2)]
@@ -56,13 +56,13 @@ def test_callers_call_at_the_same_time() -> None:
             met.append(threading.get_ident())
         time.sleep(0.001)
 
-    found = measure(calling(call), course_of(callers=[3]), {"batch": 2}, 3, 0.05)
+    found = measure(calling(call), workload_of(callers=[3]), {"batch": 2}, 3, 0.05)
     assert len(set(met)) == 3
     assert found.callers == 3
 
 
 def test_sleeping_callers_do_twice_the_calls_of_one() -> None:
-    runner, workload = calling(lambda: time.sleep(0.002)), course_of(callers=[2])
+    runner, workload = calling(lambda: time.sleep(0.002)), workload_of(callers=[2])
     one, two = (measure(runner, workload, {"batch": 1}, callers, 0.2) for callers in (1, 2))
     assert 1.4 < two.calls_per_second / one.calls_per_second < 2.6
 
@@ -73,14 +73,14 @@ def test_what_goes_wrong_in_a_caller_comes_out() -> None:
             raise RuntimeError("out of paper")
 
     with pytest.raises(RuntimeError, match="out of paper"):
-        measure(calling(call), course_of(callers=[1]), {"batch": 1}, 1, 0.05)
+        measure(calling(call), workload_of(callers=[1]), {"batch": 1}, 1, 0.05)
 
 
 def test_callers_of_pytorch_are_in_inference_mode_too(tmp_path: Path) -> None:
     with baseline(spec_of(), work_in(tmp_path)) as found:
         assert found is not None
         (eager,) = found.eager()
-        text = measure(eager, course_of(callers=[2]), {"batch": 2}, 2, 0.05)
+        text = measure(eager, workload_of(callers=[2]), {"batch": 2}, 2, 0.05)
     assert (text.runner, text.where) == ("pytorch eager", "PyTorch")
 
 
@@ -96,7 +96,9 @@ def test_callers_of_pytorch_are_in_inference_mode_too(tmp_path: Path) -> None:
         ({"callers": [0]}, "benchmark.throughput.callers.0: "),
     ],
 )
-def test_a_section_that_cannot_be_measured_is_told(section: dict[str, Any], message: str) -> None:
+def test_a_section_that_cannot_be_measured_is_reported(
+    section: dict[str, Any], message: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         spec_of(benchmark={"throughput": section})
     assert message in str(caught.value)

@@ -31,7 +31,7 @@ REFERENCE = Reference(
     digest=DIGEST,
 )
 
-BAKED = "its example value was baked in, so any other value gives wrong numbers"
+SPECIALIZED = "its example value was baked in, so any other value gives wrong numbers"
 
 
 def check(graph: str, reference: Reference = REFERENCE) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def test_a_graph_as_declared_passes_and_names_what_is_dynamic() -> None:
         (
             ", int64[batch, seq] ids",
             "",
-            f"input 'ids' is not in the graph; {BAKED}",
+            f"input 'ids' is not in the graph; {SPECIALIZED}",
         ),
         (", float total", "", "output 'total' is not in the graph"),
         (
@@ -93,7 +93,7 @@ def test_what_is_not_as_declared_is_refused_by_name(found: str, made: str, reaso
     assert check(GRAPH.replace(found, made)) == ("failed", reason)
 
 
-def test_every_fault_is_told() -> None:
+def test_every_fault_is_reported() -> None:
     outcome, reason = check(
         GRAPH.replace("float[batch, 4] x", "double[batch, 5] x").replace(
             "float total", "float[1] total"
@@ -116,7 +116,7 @@ def test_initializers_among_the_inputs_are_no_inputs() -> None:
 
 def test_a_declared_input_with_a_value_of_its_own_is_not_an_input() -> None:
     valued = GRAPH.replace("float total)", "float total) <int64[1, 1] ids = {7}>")
-    assert check(valued) == ("failed", f"input 'ids' is not in the graph; {BAKED}")
+    assert check(valued) == ("failed", f"input 'ids' is not in the graph; {SPECIALIZED}")
 
 
 def test_sizes_without_a_name_may_be_anything() -> None:

@@ -70,7 +70,7 @@ def test_integers_must_be_equal(dtype: str) -> None:
     assert (row.mismatched, row.max_abs_diff, row.worst_index) == (1, 1, (0,))
 
 
-def test_integers_that_float64_cannot_tell_apart_are_told_apart() -> None:
+def test_integers_that_float64_cannot_tell_apart_are_reported_apart() -> None:
     row = parity(np.array([2**53]), np.array([2**53 + 1]))
     assert row.mismatched == 1
 
@@ -220,7 +220,7 @@ def test_allowed_or_not_another_value_at_a_place_does_not_pass(
 
 
 @pytest.mark.parametrize(("difference", "used"), [(0.0, 0.0), (0.25, 0.5), (1.0, 2.0)])
-def test_the_smallest_budget_that_would_pass_is_told_as_a_share(
+def test_the_smallest_budget_that_would_pass_is_reported_as_a_share(
     difference: float, used: float
 ) -> None:
     assert parity([0.0, 4.0], [difference, 4.0], atol=0.5, rtol=0.1).budget_used == used

@@ -54,7 +54,7 @@ def made(spec: Spec, work: Work) -> tuple[Loaded, Candidate]:
 
 
 @pytest.mark.usefixtures("_a_device")
-def test_a_graph_is_proven_on_a_plug_in_too_and_its_nodes_are_told(work: Work) -> None:
+def test_a_graph_is_proven_on_a_plug_in_too_and_its_nodes_are_reported(work: Work) -> None:
     spec = spec_on({"name": "CPUExecutionProvider"}, OPENVINO)
     loaded, candidate = made(spec, work)
     check = check_in_child(Run(spec, work, loaded), candidate)
@@ -68,7 +68,7 @@ def test_a_graph_is_proven_on_a_plug_in_too_and_its_nodes_are_told(work: Work) -
 
 
 @pytest.mark.usefixtures("_a_device")
-def test_a_provider_is_held_to_float32_where_it_was_told_to_compute_in_it(work: Work) -> None:
+def test_a_provider_is_held_to_float32_where_it_was_set_to_compute_in_it(work: Work) -> None:
     spec = spec_on({**OPENVINO, "options": FLOAT32})
     loaded, candidate = made(spec, work)
     assert loaded.reference.rounding == ()
@@ -139,7 +139,7 @@ def test_a_plug_in_needs_the_path_of_its_library(work: Work, library: str, messa
     assert str(caught.value).startswith(message)
 
 
-def test_a_file_that_is_no_plug_in_is_told(work: Work, tmp_path: Path) -> None:
+def test_a_file_that_is_no_plug_in_is_reported(work: Work, tmp_path: Path) -> None:
     Path(tmp_path, "notes.txt").write_text("no library", encoding="utf-8")
     from onnxproof.runtime import open_session
 
@@ -147,7 +147,7 @@ def test_a_file_that_is_no_plug_in_is_told(work: Work, tmp_path: Path) -> None:
         open_session(tmp_path / "m.onnx", NAME, plugin=str(tmp_path / "notes.txt"))
 
 
-def test_a_plug_in_without_a_device_here_is_told(
+def test_a_plug_in_without_a_device_here_is_reported(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("onnxproof.runtime.session.plugin_devices", lambda _: [])

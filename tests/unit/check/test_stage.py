@@ -208,7 +208,7 @@ def test_another_shape_is_refused_in_its_own_words(work: Work) -> None:
     assert result.reason == "parity: output 'y' is float32[2], PyTorch gives float32[3] (batch=3)"
 
 
-def test_a_shape_that_was_baked_into_the_nodes_is_refused(work: Work) -> None:
+def test_a_shape_that_was_fixed_in_the_nodes_is_refused(work: Work) -> None:
     graph = """
         <ir_version: 8, opset_import: ["" : 18]>
         g (float[batch, 4] x) => (float[batch, 4] y)
@@ -247,7 +247,7 @@ def test_an_output_is_held_to_its_own_tolerance(work: Work) -> None:
     assert "1.25 times what is allowed (atol=0.4, rtol=0, as the spec asks)" in refused.reason
 
 
-def test_shapes_that_were_not_reached_are_told(work: Work) -> None:
+def test_shapes_that_were_not_reached_are_reported(work: Work) -> None:
     reference = affine_reference(work).reference
     missed = reference.points[1].model_copy(update={"sets": (), "outcome": "not_reached"})
     loaded = loaded_with(reference.model_copy(update={"points": (reference.points[0], missed)}))

@@ -85,7 +85,9 @@ def test_what_a_file_does_not_say_is_asked_for(
     ],
     ids=["no file", "another format", "nothing"],
 )
-def test_what_is_no_onnx_file_is_told(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_what_is_no_onnx_file_is_reported(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
     path = tmp_path / "alone.onnx"
     if content is not None:
         path.write_bytes(content)
@@ -118,7 +120,7 @@ def test_a_folder_with_a_proof_says_all_itself(proof: Proof, work: Path, tmp_pat
         assert subject.path.resolve() == (work / proof.chosen.model.path).resolve()
 
 
-def test_a_file_beside_a_proof_that_is_not_its_own_is_told(work: Path, tmp_path: Path) -> None:
+def test_a_file_beside_a_proof_that_is_not_its_own_is_reported(work: Path, tmp_path: Path) -> None:
     other = work / "other.onnx"
     onnx.save(onnx.parser.parse_model(GRAPH), other)
     with pytest.raises(BadInput, match=r"lies beside the proof of model\.onnx; give the folder"):

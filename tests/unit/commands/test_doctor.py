@@ -50,7 +50,7 @@ def test_looking_changes_nothing(settings: Settings) -> None:
     assert not settings.home.exists()
 
 
-def test_providers_are_told_by_their_full_names(settings: Settings) -> None:
+def test_providers_are_reported_by_their_full_names(settings: Settings) -> None:
     assert "CPUExecutionProvider" in found(settings, "providers").text.split(", ")
 
 
@@ -130,13 +130,13 @@ def test_a_disk_that_is_almost_full_is_worth_a_note(
     assert found(settings, "home").outcome == "note"
 
 
-def test_the_catalog_is_told_and_an_empty_one_is_worth_a_note(
+def test_the_catalog_is_reported_and_an_empty_one_is_worth_a_note(
     settings: Settings, tmp_path: Path
 ) -> None:
     assert found(settings, "catalog").text.startswith("digits-cnn, minilm in ")
     assert found(replace(settings, catalog=tmp_path), "catalog").outcome == "note"
 
 
-def test_what_may_be_loaded_is_told(settings: Settings) -> None:
+def test_what_may_be_loaded_is_reported(settings: Settings) -> None:
     assert found(settings, "allowed").text == "code of mynets"
     assert found(replace(settings, allow=()), "allowed").text.startswith("no package; ")

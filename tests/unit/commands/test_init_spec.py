@@ -102,7 +102,7 @@ def refusal(
         ),
     ],
 )
-def test_inputs_are_guessed_from_forward_and_the_first_layer(
+def test_inputs_are_proposed_from_forward_and_the_first_layer(
     root: Path, factory: str, inputs: dict[str, str]
 ) -> None:
     found = probed(root, factory)
@@ -126,7 +126,7 @@ def test_a_first_spec_says_what_it_is_and_names_the_model(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("factory", "longest"), [("mynets:Text", 512), ("mynets:short", 32)])
-def test_a_guessed_sequence_goes_as_far_as_forward_does(
+def test_a_proposed_sequence_goes_as_far_as_forward_does(
     root: Path, factory: str, longest: int
 ) -> None:
     assert probed(root, factory).dims["seq"].max == longest
@@ -161,11 +161,13 @@ def test_inputs_that_a_person_gives_are_kept(root: Path) -> None:
         ("tests.helpers.models:leaves", "ended its process with exit code 7"),
     ],
 )  # fmt: skip
-def test_a_factory_that_gives_no_spec_is_told_why(root: Path, factory: str, message: str) -> None:
+def test_a_factory_that_gives_no_spec_is_reported_why(
+    root: Path, factory: str, message: str
+) -> None:
     assert message in refusal(root, factory)
 
 
-def test_inputs_that_forward_does_not_run_with_are_told_with_its_words(root: Path) -> None:
+def test_inputs_that_forward_does_not_run_with_are_reported_with_its_words(root: Path) -> None:
     text = refusal(root, "mynets:sentences", input="float32[batch, 7]")
     assert "Tried input: float32[batch, 7] (RuntimeError at batch=3: mat1 and mat2 shapes" in text
 

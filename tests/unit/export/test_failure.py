@@ -50,7 +50,7 @@ def failed(folder: Path, name: str, strategy: StrategyName) -> ExportError:
         (KeyError(), "KeyError"),
     ],
 )
-def test_an_error_of_an_exporter_is_told_in_a_line(error: Exception, text: str) -> None:
+def test_an_error_of_an_exporter_is_reported_in_a_line(error: Exception, text: str) -> None:
     assert explain(error, "dynamo", ()).reason == text
 
 
@@ -58,7 +58,7 @@ def test_a_long_reason_is_cut() -> None:
     assert len(explain(raised("x" * 5000), "trace", ()).reason) == REASON_CHARACTERS
 
 
-def test_paths_of_this_machine_are_told_from_the_root() -> None:
+def test_paths_of_this_machine_are_reported_from_the_root() -> None:
     text = f"no {ROOT}/tests/model.py, nor {torch.__file__}, nor /srv/data/rows.npz"
     assert explain(raised(text), "trace", [str(ROOT)]).reason == (
         "ValueError: no tests/model.py, nor torch/__init__.py, nor rows.npz"

@@ -43,7 +43,7 @@ def test_a_graph_of_its_example_alone_is_refused_with_the_line_that_made_it_so(
     assert hint in what
 
 
-def test_a_size_that_is_narrowed_is_told_in_the_spec_s_words(tmp_path: Path) -> None:
+def test_a_size_that_is_narrowed_is_reported_in_the_spec_s_words(tmp_path: Path) -> None:
     candidate, _ = checked(tmp_path, "Narrows", "dynamo")
     assert candidate.specializations == (
         Specialization(input="x", what="only where x.shape[0] > 2", where=line_of("Narrows")),
@@ -51,7 +51,7 @@ def test_a_size_that_is_narrowed_is_told_in_the_spec_s_words(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_a_graph_that_is_right_for_every_size_has_nothing_baked_in(
+def test_a_graph_that_is_right_for_every_size_has_nothing_specialized(
     tmp_path: Path, strategy: StrategyName
 ) -> None:
     candidate, result = checked(tmp_path, "Right", strategy)

@@ -189,7 +189,7 @@ def test_tracing_bakes_a_count_in_and_the_check_names_the_input(work: Work) -> N
         ("trace", "parity: output 'output' differs by "),
     ],
 )
-def test_a_batch_size_that_was_baked_in_is_refused(
+def test_a_batch_size_that_was_specialized_is_refused(
     work: Work, strategy: StrategyName, reason: str
 ) -> None:
     stages = Here(spec_of("bakes_batch"), work)

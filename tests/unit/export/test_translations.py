@@ -163,7 +163,7 @@ def test_a_translation_is_gone_after_the_export(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["dynamo", "trace"])
-def test_what_a_translation_raises_is_told_with_its_name(
+def test_what_a_translation_raises_is_reported_with_its_name(
     strategy: StrategyName, tmp_path: Path
 ) -> None:
     code = "def translate(*args):\n    raise ValueError('not today')\n"

@@ -32,7 +32,7 @@ def over_trace(runner: str, low: float, high: float) -> Ratio:
     ],
     ids=["beyond noise", "a tie", "a tie of three", "an interval that ends at 1 is a tie"],
 )
-def test_of_those_not_shown_to_be_slower_the_one_with_the_fewest_nodes_stands(
+def test_of_those_not_shown_to_be_slower_the_one_with_the_fewest_nodes_is_chosen(
     dynamo: tuple[float, float], script: tuple[float, float], chosen: str
 ) -> None:
     ratios = [over_trace("dynamo", *dynamo), over_trace("script", *script)]

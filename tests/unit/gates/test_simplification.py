@@ -8,7 +8,7 @@ import pytest
 
 from onnxproof.errors import SimplifyError
 from onnxproof.pipeline.search import SIDE_BY_SIDE_BYTES
-from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen, searched
+from tests.helpers.fake_stages import FakeStages, asked, attempt_of, attempts_of, chosen, searched
 from tests.helpers.graphs import DIGEST
 
 LOST = "fewer than there: SkipLayerNormalization 0 for 12"
@@ -17,16 +17,16 @@ LOST = "fewer than there: SkipLayerNormalization 0 for 12"
 @pytest.mark.parametrize(
     ("stages", "reason"),
     [
-        (lambda: Stages(nodes={"dynamo+onnxsim": 11}), "it has 11 nodes, the plain graph 10"),
+        (lambda: FakeStages(nodes={"dynamo+onnxsim": 11}), "it has 11 nodes, the plain graph 10"),
         (
-            lambda: Stages(digests=dict.fromkeys(["dynamo", "dynamo+onnxsim"], DIGEST)),
+            lambda: FakeStages(digests=dict.fromkeys(["dynamo", "dynamo+onnxsim"], DIGEST)),
             "onnxsim found nothing to change",
         ),
     ],
     ids=["more nodes", "the same"],
 )
 def test_where_a_simplifier_has_nothing_to_gain_no_other_is_tried(
-    stages: Callable[[], Stages], reason: str
+    stages: Callable[[], FakeStages], reason: str
 ) -> None:
     search = searched(asked(), stages())
     assert chosen(search) == "dynamo"
@@ -36,33 +36,33 @@ def test_where_a_simplifier_has_nothing_to_gain_no_other_is_tried(
     ]
 
 
-def test_the_plain_graph_stands_where_no_simplifier_gave_a_better_one() -> None:
+def test_the_plain_graph_is_chosen_where_no_simplifier_gave_a_better_one() -> None:
     broken: dict[str, Exception] = {"dynamo+onnxsim": SimplifyError("did not finish within 600 s")}
-    stages = Stages(broken=broken, wrong={"dynamo+onnxslim": "off"})
+    stages = FakeStages(broken=broken, wrong={"dynamo+onnxslim": "off"})
     search = searched(asked(), stages)
     assert chosen(search) == "dynamo"
     assert stages.rounds == [["dynamo"]]
 
 
 def test_a_simplified_graph_that_is_slower_beyond_noise_leaves_its_place_to_the_next() -> None:
-    stages = Stages(slower=("dynamo+onnxsim",))
+    stages = FakeStages(slower=("dynamo+onnxsim",))
     search = searched(asked(), stages)
     assert stages.rounds == [["dynamo", "dynamo+onnxsim"], ["dynamo", "dynamo+onnxslim"]]
     assert chosen(search) == "dynamo+onnxslim"
     assert "1.200 times the latency of dynamo" in attempt_of(search, "dynamo+onnxsim").reason
-    stages = Stages(slower=("dynamo+onnxsim", "dynamo+onnxslim"))
+    stages = FakeStages(slower=("dynamo+onnxsim", "dynamo+onnxslim"))
     assert chosen(searched(asked(), stages)) == "dynamo"
 
 
-def test_a_simplified_graph_that_is_no_worse_stands_also_where_it_is_no_shorter() -> None:
-    stages = Stages(nodes={"dynamo+onnxsim": 10})
+def test_a_simplified_graph_that_is_no_worse_is_chosen_also_where_it_is_no_shorter() -> None:
+    stages = FakeStages(nodes={"dynamo+onnxsim": 10})
     search = searched(asked(), stages)
     assert chosen(search) == "dynamo+onnxsim"
     assert attempt_of(search, "dynamo+onnxslim").reason == "dynamo+onnxsim was chosen"
 
 
 def test_a_large_graph_is_not_held_beside_its_plain_one_to_be_timed() -> None:
-    stages = Stages(sizes={"dynamo": SIDE_BY_SIDE_BYTES + 1, "dynamo+onnxsim": 10**9})
+    stages = FakeStages(sizes={"dynamo": SIDE_BY_SIDE_BYTES + 1, "dynamo+onnxsim": 10**9})
     search = searched(asked(), stages)
     assert chosen(search) == "dynamo+onnxsim"
     assert stages.rounds == [["dynamo+onnxsim"]]
@@ -77,7 +77,7 @@ def test_a_simplified_graph_of_which_onnxruntime_fuses_less_is_not_taken() -> No
         "dynamo+onnxsim": {"LayerNormalization": 12, "Add": 12, "MatMul": 40},
         "dynamo+onnxslim": {"SkipLayerNormalization": 12, "MatMul": 38},
     }
-    stages = Stages(kernels=kernels)
+    stages = FakeStages(kernels=kernels)
     search = searched(asked(), stages)
     assert attempts_of(search)[1] == (
         "dynamo+onnxsim",
@@ -86,5 +86,5 @@ def test_a_simplified_graph_of_which_onnxruntime_fuses_less_is_not_taken() -> No
     )
     assert chosen(search) == "dynamo+onnxslim"
     assert stages.rounds == [["dynamo", "dynamo+onnxslim"]]
-    measured = searched(asked("fastest"), Stages(kernels=kernels))
+    measured = searched(asked("fastest"), FakeStages(kernels=kernels))
     assert attempt_of(measured, "dynamo+onnxsim").outcome == "passed"

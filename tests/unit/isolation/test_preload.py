@@ -50,7 +50,7 @@ def test_the_fork_server_ends_without_taking_torch_apart() -> None:
     assert not answer.stdout
 
 
-def test_the_fork_server_is_told_only_of_packages_that_are_known_to_be_slow(
+def test_the_fork_server_is_reported_only_of_packages_that_are_known_to_be_slow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "net.py").write_text(

@@ -94,7 +94,7 @@ def test_an_error_of_ours_ends_with_its_exit_code_stage_and_text(
     assert (found.model_uri, found.onnx_path, found.proof_path) == (None, None, None)
 
 
-def test_an_error_of_others_is_told_with_its_class() -> None:
+def test_an_error_of_others_is_reported_with_its_class() -> None:
     found = outcome.failed(ZeroDivisionError("by zero"))
     assert (found.status, found.exit_code, found.stage) == ("failed", 1, "")
     assert found.reason == "ZeroDivisionError: by zero"

@@ -42,7 +42,7 @@ def test_overrides_hold_for_a_spec_too(settings: Settings) -> None:
     assert plan.spec == spec_of(**{**tokens, "promote": "never"})
 
 
-def test_an_override_that_means_nothing_is_told(settings: Settings) -> None:
+def test_an_override_that_means_nothing_is_reported(settings: Settings) -> None:
     with pytest.raises(SpecError, match=r"toy is not valid. promote: Input should be 'auto' or"):
         planned(settings, "promote=maybe")
 
@@ -63,7 +63,7 @@ def test_a_deployment_takes_the_catalog_and_allowed_code_alone(settings: Setting
         make_plan(spec_of(), [], settings, local_code=False)
 
 
-def test_bad_input_is_told_before_anything_is_loaded(settings: Settings) -> None:
+def test_bad_input_is_reported_before_anything_is_loaded(settings: Settings) -> None:
     with pytest.raises(SourceError, match=r"no file none\.pt"):
         planned(settings, source={"weights": {"path": "none.pt"}})
 

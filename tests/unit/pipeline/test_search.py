@@ -9,7 +9,7 @@ from onnxproof.artifact import Artifact
 from onnxproof.errors import CheckError, ExportError, ProofRefused, SimplifyError, SpecError
 from onnxproof.pipeline.refusal_message import refuse
 from onnxproof.records import Divergence
-from tests.helpers.fake_stages import Stages, asked, attempt_of, attempts_of, chosen, searched
+from tests.helpers.fake_stages import FakeStages, asked, attempt_of, attempts_of, chosen, searched
 from tests.helpers.graphs import DIGEST
 from tests.helpers.specs import spec_of
 
@@ -17,7 +17,7 @@ UNCOMPARED = "nothing was compared, and it has the fewest nodes"
 
 
 def test_first_stops_at_the_first_strategy_that_is_proven() -> None:
-    stages = Stages()
+    stages = FakeStages()
     search = searched(asked(), stages)
     assert attempts_of(search) == [
         ("dynamo", "passed", "proven"),
@@ -38,14 +38,14 @@ def test_first_stops_at_the_first_strategy_that_is_proven() -> None:
 
 def test_the_verdicts_of_the_search_are_those_on_the_chosen_candidate() -> None:
     wrong = {"dynamo+onnxsim": "off", "dynamo+onnxslim": "off"}
-    search = searched(asked(), Stages(wrong=wrong))
+    search = searched(asked(), FakeStages(wrong=wrong))
     assert search.check is not None
     assert search.check.candidate == "dynamo"
     assert search.check.proven
 
 
 def test_strategies_are_tried_in_the_order_of_the_spec() -> None:
-    stages = Stages()
+    stages = FakeStages()
     search = searched(spec_of(export={"strategies": ["script", "dynamo"]}), stages)
     assert stages.calls[0] == "export script"
     assert [attempt.label for attempt in search.attempts] == [
@@ -57,7 +57,9 @@ def test_strategies_are_tried_in_the_order_of_the_spec() -> None:
 
 
 def test_a_strategy_that_fails_keeps_its_reason_and_the_next_one_is_tried() -> None:
-    search = searched(asked(), Stages(broken={"dynamo": ExportError("dynamo: no such operator")}))
+    search = searched(
+        asked(), FakeStages(broken={"dynamo": ExportError("dynamo: no such operator")})
+    )
     assert attempts_of(search)[:2] == [
         ("dynamo", "failed", "dynamo: no such operator"),
         ("trace", "passed", "proven"),
@@ -66,7 +68,7 @@ def test_a_strategy_that_fails_keeps_its_reason_and_the_next_one_is_tried() -> N
 
 
 def test_a_graph_that_is_not_proven_is_not_simplified() -> None:
-    stages = Stages(wrong={"dynamo": "output 'y' differs by 3"})
+    stages = FakeStages(wrong={"dynamo": "output 'y' differs by 3"})
     search = searched(asked(), stages)
     assert attempts_of(search)[:2] == [
         ("dynamo", "failed", "parity: output 'y' differs by 3"),
@@ -77,7 +79,7 @@ def test_a_graph_that_is_not_proven_is_not_simplified() -> None:
 
 
 def test_a_graph_that_fails_parity_is_localized_and_no_other() -> None:
-    stages = Stages(
+    stages = FakeStages(
         wrong={"dynamo": "off", "trace+onnxsim": "off"}, broken={"script": ExportError("no")}
     )
     search = searched(asked("first"), stages)
@@ -95,7 +97,7 @@ def test_a_graph_that_fails_parity_is_localized_and_no_other() -> None:
 
 
 def test_a_refusal_says_where_the_graph_goes_wrong() -> None:
-    stages = Stages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
+    stages = FakeStages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
     stages.divergence = Divergence(
         against="",
         tensor="conv2d",
@@ -114,7 +116,7 @@ def test_a_refusal_says_where_the_graph_goes_wrong() -> None:
 
 
 def test_a_verdict_is_the_same_where_nothing_could_be_localized() -> None:
-    stages = Stages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
+    stages = FakeStages(wrong=dict.fromkeys(("dynamo", "trace", "script"), "off"))
     with pytest.raises(ProofRefused, match="dynamo: parity: off; could not be localized: it was"):
         refuse(searched(asked(), stages))
 
@@ -123,22 +125,22 @@ def test_a_verdict_is_the_same_where_nothing_could_be_localized() -> None:
     ("stages", "outcome", "reason"),
     [
         (
-            lambda: Stages(wrong={"dynamo+onnxsim": "output 'y' differs by 3"}),
+            lambda: FakeStages(wrong={"dynamo+onnxsim": "output 'y' differs by 3"}),
             "failed",
             "parity: output 'y' differs by 3",
         ),
         (
-            lambda: Stages(broken={"dynamo+onnxsim": SimplifyError("crashed with SIGSEGV")}),
+            lambda: FakeStages(broken={"dynamo+onnxsim": SimplifyError("crashed with SIGSEGV")}),
             "failed",
             "crashed with SIGSEGV",
         ),
         (
-            lambda: Stages(unchecked={"dynamo+onnxsim": CheckError("check used 9 GB")}),
+            lambda: FakeStages(unchecked={"dynamo+onnxsim": CheckError("check used 9 GB")}),
             "failed",
             "check used 9 GB",
         ),
         (
-            lambda: Stages(sizes={"dynamo+onnxsim": 110_001}),
+            lambda: FakeStages(sizes={"dynamo+onnxsim": 110_001}),
             "not_reached",
             "the file grew from 100000 to 110001 bytes (gates.max_size_growth = 0.1)",
         ),
@@ -146,7 +148,7 @@ def test_a_verdict_is_the_same_where_nothing_could_be_localized() -> None:
     ids=["wrong", "crashed", "not checked", "larger"],
 )
 def test_the_next_simplifier_is_tried_where_the_first_gave_nothing_better(
-    stages: Callable[[], Stages], outcome: str, reason: str
+    stages: Callable[[], FakeStages], outcome: str, reason: str
 ) -> None:
     search = searched(asked(), stages())
     assert chosen(search) == "dynamo+onnxslim"
@@ -172,13 +174,13 @@ def test_the_next_simplifier_is_tried_where_the_first_gave_nothing_better(
 def test_a_file_may_grow_as_far_as_its_gate(
     plain: int, simplified: int, allowed: float, *, taken: bool
 ) -> None:
-    stages = Stages(sizes={"dynamo": plain, "dynamo+onnxsim": simplified})
+    stages = FakeStages(sizes={"dynamo": plain, "dynamo+onnxsim": simplified})
     search = searched(asked(gates={"max_size_growth": allowed}), stages)
     assert chosen(search) == ("dynamo+onnxsim" if taken else "dynamo+onnxslim")
 
 
 def test_a_check_that_broke_keeps_the_graph_it_broke_on() -> None:
-    search = searched(asked(), Stages(unchecked={"dynamo": CheckError("check hung")}))
+    search = searched(asked(), FakeStages(unchecked={"dynamo": CheckError("check hung")}))
     attempt = attempt_of(search, "dynamo")
     assert (attempt.outcome, attempt.reason, attempt.check) == ("failed", "check hung", None)
     assert attempt.candidate is not None
@@ -187,7 +189,7 @@ def test_a_check_that_broke_keeps_the_graph_it_broke_on() -> None:
 
 def test_a_spec_that_cannot_be_exported_is_bad_input_and_not_an_attempt() -> None:
     with pytest.raises(SpecError, match="too new"):
-        searched(asked(), Stages(broken={"dynamo": SpecError("opset too new")}))
+        searched(asked(), FakeStages(broken={"dynamo": SpecError("opset too new")}))
 
 
 def every(what: str) -> dict[str, str]:
@@ -195,7 +197,7 @@ def every(what: str) -> dict[str, str]:
 
 
 def test_nothing_proven_is_a_refusal_with_every_reason() -> None:
-    stages = Stages(
+    stages = FakeStages(
         broken={"dynamo": ExportError("dynamo raised")},
         wrong={"trace": "trace is off", "script": "script is off"},
     )
@@ -215,7 +217,7 @@ def test_nothing_proven_is_a_refusal_with_every_reason() -> None:
 def test_no_graph_at_all_is_an_export_error() -> None:
     failures = {label: ExportError(text) for label, text in every("raised").items()}
     with pytest.raises(ExportError) as caught:
-        refuse(searched(asked(), Stages(broken=dict(failures))))
+        refuse(searched(asked(), FakeStages(broken=dict(failures))))
     assert str(caught.value) == (
         "no strategy gave an ONNX graph. dynamo: dynamo raised; trace: trace raised; "
         "script: script raised"
@@ -225,7 +227,7 @@ def test_no_graph_at_all_is_an_export_error() -> None:
 def test_graphs_that_could_not_be_checked_are_a_check_error() -> None:
     failures = {label: CheckError(text) for label, text in every("hung").items()}
     with pytest.raises(CheckError) as caught:
-        refuse(searched(asked(), Stages(unchecked=dict(failures))))
+        refuse(searched(asked(), FakeStages(unchecked=dict(failures))))
     assert str(caught.value).startswith(
         "no candidate could be checked, so nothing is registered. dynamo: dynamo hung; "
     )

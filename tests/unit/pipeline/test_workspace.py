@@ -102,7 +102,7 @@ def test_a_catalog_entry_is_found_by_its_name(
     assert roots == (str(tmp_path),)
 
 
-def test_the_catalog_is_told_in_order(catalog: Path) -> None:
+def test_the_catalog_is_reported_in_order(catalog: Path) -> None:
     assert catalog_names(catalog) == ("large", "small")
     assert catalog_names(catalog / "none") == ()
 
@@ -144,7 +144,7 @@ def test_a_factory_with_inputs_is_a_spec(catalog: Path) -> None:
         ("torchscripts:net", "factory", "torchscripts:net", "torchscripts"),
     ],
 )
-def test_what_stands_before_the_first_colon_is_a_kind_of_source_or_a_module(
+def test_what_is_chosen_before_the_first_colon_is_a_kind_of_source_or_a_module(
     catalog: Path, model: str, kind: str, place: str, name: str
 ) -> None:
     spec, roots = resolve_spec(model, ["inputs.x=float32[batch, 4]"], catalog)
@@ -164,7 +164,7 @@ def test_a_place_without_a_name_is_called_by_its_folder_or_a_model(
     assert name_for("torchscript:模型.pt") == "model"
 
 
-def test_a_factory_without_inputs_is_told_how_to_give_them(catalog: Path) -> None:
+def test_a_factory_without_inputs_is_reported_how_to_give_them(catalog: Path) -> None:
     assert refusal("mynets:build", catalog) == (
         "mynets:build needs its inputs: add --input 'NAME=DTYPE[SHAPE]', "
         "or write a spec with `onnxproof init mynets:build`"
@@ -181,7 +181,7 @@ def test_a_factory_without_inputs_is_told_how_to_give_them(catalog: Path) -> Non
         (["inputs.x=float32[4]", "dims=3"], "dims: "),
     ],
 )
-def test_what_is_no_input_is_told_by_the_schema_with_its_place(
+def test_what_is_no_input_is_reported_by_the_schema_with_its_place(
     catalog: Path, overrides: list[str], message: str
 ) -> None:
     text = refusal("mynets:build", catalog, *overrides)
@@ -207,7 +207,7 @@ def test_a_deployment_makes_no_other_model_of_a_catalog_entry(catalog: Path, ove
     assert "from the catalog; add an entry there for another model" in text
 
 
-def test_a_name_that_is_nothing_is_told_with_what_there_is(catalog: Path) -> None:
+def test_a_name_that_is_nothing_is_reported_with_what_there_is(catalog: Path) -> None:
     assert refusal("smal", catalog) == (
         "'smal' is no spec file (.yaml), no source (module:callable, or KIND:TARGET with one of "
         "torchscript, exported_program, mlflow, transformers, timm, torchvision) and no catalog "
@@ -217,7 +217,7 @@ def test_a_name_that_is_nothing_is_told_with_what_there_is(catalog: Path) -> Non
     assert refusal("smal", empty).endswith(f"the catalog has nothing ({empty} holds no .yaml)")
 
 
-def test_a_spec_file_that_is_missing_is_told(catalog: Path) -> None:
+def test_a_spec_file_that_is_missing_is_reported(catalog: Path) -> None:
     assert "cannot read the spec none.yaml: No such file" in refusal("none.yaml", catalog)
 
 

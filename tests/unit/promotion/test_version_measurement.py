@@ -128,7 +128,7 @@ def test_an_entry_that_makes_no_sense_is_bad_input(entry: dict[str, Any], said: 
         parse_spec({**TOY, "benchmark": {"elsewhere": [whole]}})
 
 
-def test_a_deployment_stands_once() -> None:
+def test_a_deployment_is_named_once() -> None:
     entry = {"deployment": "measure-version/gpu", "providers": [{}]}
     with pytest.raises(SpecError, match="names measure-version/gpu twice; give that entry all"):
         parse_spec({**TOY, "benchmark": {"elsewhere": [entry, entry]}})

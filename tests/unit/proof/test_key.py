@@ -189,7 +189,7 @@ def test_with_a_weights_file_the_key_is_the_same_before_and_after_the_load(root:
         ("source.factory=mynets.smal:build", "did you mean small?"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_loaded(
+def test_bad_input_is_reported_before_anything_is_loaded(
     root: Path, override: str, message: str
 ) -> None:
     with pytest.raises(SourceError) as caught:

@@ -27,7 +27,7 @@ def test_a_version_describes_itself(client: MlflowClient, proof: Proof, work: Pa
         ("toy", "'toy' is no model; write models:/NAME/VERSION, models:/NAME@ALIAS, or a folder"),
     ],
 )
-def test_a_model_that_is_not_there_is_told_with_what_is(
+def test_a_model_that_is_not_there_is_reported_with_what_is(
     client: MlflowClient, proof: Proof, work: Path, uri: str, message: str
 ) -> None:
     tracking.register(proof, work)

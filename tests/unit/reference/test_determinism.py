@@ -116,7 +116,7 @@ def test_a_model_that_takes_several_inputs_is_asked_with_all_of_them() -> None:
         (Noise(), "forward (Noise)"),
     ],
 )
-def test_the_innermost_module_that_answers_by_chance_is_named(
+def test_the_innermost_module_that_answers_by_nondeterminism_is_named(
     module: nn.Module, place: str
 ) -> None:
     torch.manual_seed(0)
@@ -129,11 +129,11 @@ def test_the_innermost_module_that_answers_by_chance_is_named(
     )
 
 
-def test_chance_inside_a_scripted_module_is_refused_too() -> None:
+def test_nondeterminism_inside_a_scripted_module_is_refused_too() -> None:
     assert "first in forward" in refusal(torch.jit.script(Noise()))
 
 
-def test_a_model_that_raises_is_told_with_the_sizes() -> None:
+def test_a_model_that_raises_is_reported_with_the_sizes() -> None:
     with pytest.raises(LoadError, match="forward raised at batch=3, which the spec declares"):
         refuse_nondeterminism(source_of(nn.Linear(5, 1)))
 

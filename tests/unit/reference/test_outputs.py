@@ -76,7 +76,7 @@ def test_tensors_stand_in_the_order_of_the_result() -> None:
     ("result", "place"),
     [(3, "int at output"), ((ONE, "text"), "str at output_1"), ({"n": [1.5]}, "float at n_0")],
 )
-def test_what_is_no_tensor_is_told_with_its_place(result: Any, place: str) -> None:
+def test_what_is_no_tensor_is_reported_with_its_place(result: Any, place: str) -> None:
     with pytest.raises(LoadError) as caught:
         list(flatten(result))
     assert str(caught.value) == (
@@ -90,7 +90,7 @@ def test_the_spec_may_name_the_outputs(tmp_path: Path) -> None:
     assert [output.name for output in found.outputs] == ["states", "embedding"]
 
 
-def test_outputs_of_the_wrong_count_are_told_with_what_forward_gives(tmp_path: Path) -> None:
+def test_outputs_of_the_wrong_count_are_reported_with_what_forward_gives(tmp_path: Path) -> None:
     assert refusal(tmp_path, Tokens(), SpecError, **TOKENS, outputs={"embedding": {}}) == (
         "outputs names 1 (embedding), forward gives 2 (hidden, pooled); name each of them, or none"
     )
@@ -109,7 +109,7 @@ def test_outputs_of_the_wrong_count_are_told_with_what_forward_gives(tmp_path: P
     ],
     ids=["twice", "an input's", "an input's, in the spec"],
 )
-def test_a_name_stands_for_one_value_only(
+def test_a_name_means_one_value_only(
     tmp_path: Path, function: Any, outputs: dict[str, Any], message: str
 ) -> None:
     assert message in refusal(tmp_path, Does(function), SpecError, outputs=outputs)
@@ -121,7 +121,7 @@ def test_a_model_that_gives_nothing_is_no_model(tmp_path: Path, result: Any) -> 
     assert text == "forward returns no tensor, so there is nothing to export; return one"
 
 
-def test_an_output_that_numpy_does_not_have_is_told(tmp_path: Path) -> None:
+def test_an_output_that_numpy_does_not_have_is_reported(tmp_path: Path) -> None:
     text = refusal(tmp_path, Does(lambda x: x.to_sparse()), LoadError)
     assert text == (
         "output 'output' is a torch.float32 tensor (torch.sparse_coo), which NumPy does not have; "
@@ -149,7 +149,7 @@ def test_nan_in_a_number_alone_is_refused(tmp_path: Path) -> None:
     assert "(index [])" in refusal(tmp_path, Does(lambda x: x.sum() * float("nan")))
 
 
-def test_a_model_that_raises_within_its_declared_range_is_told_where(tmp_path: Path) -> None:
+def test_a_model_that_raises_within_its_declared_range_is_reported_where(tmp_path: Path) -> None:
     def narrow(x: torch.Tensor) -> torch.Tensor:
         if len(x) > 5:
             raise ValueError("too\nmany rows")

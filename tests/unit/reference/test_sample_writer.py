@@ -88,7 +88,7 @@ def test_another_seed_gives_another_digest(tmp_path: Path) -> None:
     assert write_reference(tmp_path / "b", module, check={"seed": 1}).digest != first.digest
 
 
-def test_inputs_and_outputs_are_told_in_terms_of_dims(tmp_path: Path) -> None:
+def test_inputs_and_outputs_are_reported_in_terms_of_dims(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Tokens(), **TOKENS)
     message = [
         (tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)
@@ -101,7 +101,7 @@ def test_inputs_and_outputs_are_told_in_terms_of_dims(tmp_path: Path) -> None:
     ]
 
 
-def test_a_size_without_a_name_is_told_as_unknown(tmp_path: Path) -> None:
+def test_a_size_without_a_name_is_reported_as_unknown(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Does(lambda x: x.sum(1).expand(3, -1).reshape(-1)[::2]))
     assert found.outputs[0].shape == ("?",)
 
@@ -168,7 +168,7 @@ def test_the_first_sample_is_taken_whatever_it_costs(
     assert [len(point.sets) for point in found.points] == [1] + [0] * (len(found.points) - 1)
 
 
-def test_what_a_shrunken_grid_did_not_vary_is_not_told_as_fixed(tmp_path: Path) -> None:
+def test_what_a_shrunken_grid_did_not_vary_is_not_reported_as_fixed(tmp_path: Path) -> None:
     found = write_reference(tmp_path, Linear(), check={"seconds": 1e-9})
     assert found.inputs[0].shape == ("batch", 4)
     assert found.outputs[0].shape == ("?", "?")

@@ -76,7 +76,7 @@ def test_pytorchs_score_on_the_dataset_is_kept(tmp_path: Path) -> None:
     assert (metric.name, metric.rows, metric.pytorch, metric.onnx) == ("top1", 10, 0.9, None)
 
 
-def test_a_model_that_raises_on_the_dataset_is_told_so(tmp_path: Path) -> None:
+def test_a_model_that_raises_on_the_dataset_is_reported_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.zeros((5, 9), np.float32), y=np.zeros(5, np.int64))
     dataset = {"path": "rows.npz", "inputs": {"x": "x"}, "labels": "y"}
     with pytest.raises(LoadError, match="forward raised at dataset rows=5, which"):

@@ -13,7 +13,7 @@ SLOW = GateVerdict(
 ABSENT = GateVerdict(name="max_size_growth", outcome="not_applicable", reason="no champion")
 
 
-def test_every_gate_is_told_with_its_number_and_its_reason() -> None:
+def test_every_gate_is_reported_with_its_number_and_its_reason() -> None:
     large = SLOW.model_copy(update={"name": "max_memory_bytes", "value": 3e8, "threshold": 2e8})
     lines = proof.render_gates(REGISTRATION, (SLOW, ABSENT, large)).splitlines()
     assert lines[0] == "# toy version 3: aliases `challenger`, `champion`"
@@ -33,7 +33,9 @@ def test_a_summary_tells_gates_that_were_decided(toy_proof: tuple[Proof, Path]) 
     assert message == ["max_latency_regression passed: too slow"]
 
 
-def test_a_version_that_a_gate_refuses_is_told_as_refused(toy_proof: tuple[Proof, Path]) -> None:
+def test_a_version_that_a_gate_refuses_is_reported_as_refused(
+    toy_proof: tuple[Proof, Path],
+) -> None:
     ended = outcome.proven(toy_proof[0], REGISTRATION, toy_proof[1])
     refused = outcome.compared(ended, Comparison(challenger="3", gates=(SLOW,)))
     assert (refused.status, refused.exit_code, refused.stage) == ("refused", 4, "promote")

@@ -44,7 +44,7 @@ def result_of(**fields: Any) -> BenchmarkResult:
         ((0.99, 1.0, 1.01), "not told apart"),
     ],
 )
-def test_a_comparison_is_told_with_its_interval_and_what_it_means(
+def test_a_comparison_is_reported_with_its_interval_and_what_it_means(
     ends: tuple[float, float, float], called: str
 ) -> None:
     (heading, text), *_ = bench_sections(result_of(ratios=(ratio(*ends),)))

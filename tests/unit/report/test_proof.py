@@ -205,7 +205,7 @@ def test_a_refusal_tells_every_attempt_and_the_verdicts_on_each_graph() -> None:
     assert any("| 2e-07 | 7 of 120 | 0.0001 | 0.0001 |" in row for row in lines)
 
 
-def test_an_infinite_difference_is_told() -> None:
+def test_an_infinite_difference_is_reported() -> None:
     wrong = graphs.candidate_of("trace")
     check = graphs.verdicts_on(wrong, "nan").model_copy(
         update={"parity": (graphs.parity_of(max_abs_diff=float("inf"), mismatched=1),)}
@@ -215,7 +215,7 @@ def test_an_infinite_difference_is_told() -> None:
     assert "| y | inf | 1 of 120 | 0.0001 | 0.0001 |" in text
 
 
-def test_an_unchanged_run_is_told_with_its_version() -> None:
+def test_an_unchanged_run_is_reported_with_its_version() -> None:
     assert lines_of(report.render_unchanged(graphs.REGISTRATION)) == [
         "# toy: unchanged",
         "",
@@ -287,7 +287,7 @@ def test_a_run_without_a_server_says_how_to_get_one() -> None:
         (12_345.6, "0.00x PyTorch eager at batch=3 (12346 ms against 1 ms"),
     ],
 )
-def test_a_speed_is_told_without_exponents(p50_ms: float, text: str) -> None:
+def test_a_speed_is_reported_without_exponents(p50_ms: float, text: str) -> None:
     rows = (BENCHMARK.latencies[0], graphs.latency_of("trace+onnxsim", p50_ms))
     proof = PROOF.model_copy(update={"benchmark": BENCHMARK.model_copy(update={"latencies": rows})})
     assert dict(report.summarize(outcome_of(proof=proof)))["speed"].startswith(text)

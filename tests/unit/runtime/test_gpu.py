@@ -57,7 +57,7 @@ def test_each_shape_has_a_cuda_graph_of_its_own(model: Path) -> None:
         assert session.run(rows(count))["y"].tolist() == wanted.tolist()
 
 
-def test_what_stays_on_the_cpu_is_told_by_name(tmp_path: Path) -> None:
+def test_what_stays_on_the_cpu_is_reported_by_name(tmp_path: Path) -> None:
     work = work_in(tmp_path)
     path = Path(work.path(save(RESHAPED, work).model.path))
     session = open_session(path, CUDA, optimization="disabled", profile=Profiling(tmp_path))

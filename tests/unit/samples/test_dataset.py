@@ -151,11 +151,11 @@ def test_an_output_that_is_no_row_of_scores_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_missing_dataset_is_told(tmp_path: Path) -> None:
+def test_a_missing_dataset_is_reported(tmp_path: Path) -> None:
     assert "no file rows.npz below" in refusal(tmp_path, SourceError)
 
 
-def test_a_missing_array_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_array_is_reported_with_those_that_are_there(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", image=PIXELS, label=LABELS)
     assert refusal(tmp_path, SourceError) == (
         "dataset rows.npz has no array pixels, y; it has image, label"
@@ -163,7 +163,7 @@ def test_a_missing_array_is_told_with_those_that_are_there(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", ["text", "empty", "array", "truncated", "objects"])
-def test_a_file_that_is_no_npz_is_told(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_no_npz_is_reported(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rows.npz"
     save(tmp_path)
     if content == "text":

@@ -118,7 +118,7 @@ def test_a_size_is_a_number_where_it_cannot_change() -> None:
     assert settled_shape(shape, declared, static=True) == (5, 3, 6, 8, 7)
 
 
-def test_a_point_is_told_by_its_dims() -> None:
+def test_a_point_is_reported_by_its_dims() -> None:
     assert label({"batch": 3, "seq": 24}) == "batch=3 seq=24"
 
 

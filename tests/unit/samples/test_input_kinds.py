@@ -99,7 +99,7 @@ def test_an_input_that_no_output_needs_is_kept_by_dynamo(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("strategy", ["trace", "script"])
-def test_an_input_that_no_output_needs_is_told_where_it_is_left_out(
+def test_an_input_that_no_output_needs_is_reported_where_it_is_left_out(
     tmp_path: Path, strategy: StrategyName
 ) -> None:
     reason = checked(tmp_path, "Unused", UNUSED, strategy).reason

@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_simplified_is_an_error_of_this_stage(work: Work) 
     assert Path(work.path("logs", "simplify-trace+onnxsim.log")).is_file()
 
 
-def test_what_the_plain_graph_took_from_its_exporter_is_told_of_the_simplified_one_too(
+def test_what_the_plain_graph_took_from_its_exporter_is_reported_of_the_simplified_one_too(
     work: Work,
 ) -> None:
     specializations = Specialization(

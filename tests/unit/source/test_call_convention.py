@@ -104,7 +104,7 @@ def test_the_spec_may_ask_for_positions() -> None:
         (Positional(), "x", "keyword", "inputs x are no parameters of forward"),
     ],
 )
-def test_inputs_that_forward_does_not_take_are_told_with_what_it_takes(
+def test_inputs_that_forward_does_not_take_are_reported_with_what_it_takes(
     module: nn.Module, names: str, call: str, message: str
 ) -> None:
     with pytest.raises(SpecError) as caught:

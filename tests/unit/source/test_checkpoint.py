@@ -73,7 +73,7 @@ def test_a_checkpoint_fills_the_module(tmp_path: Path, file: str) -> None:
     assert all((parameter == 0.5).all() for parameter in load(tmp_path, file).parameters())
 
 
-def test_a_missing_weights_file_is_told_with_what_is_near(tmp_path: Path) -> None:
+def test_a_missing_weights_file_is_reported_with_what_is_near(tmp_path: Path) -> None:
     save_file(weights_of(Linear()), tmp_path / "weights.safetensors")
     text = refusal(tmp_path, "weight.safetensors")
     assert "no file weight.safetensors below" in text
@@ -165,7 +165,7 @@ def test_a_checkpoint_that_carries_code_does_not_run_it(tmp_path: Path, how: str
     assert "save it as safetensors, or set source.trust: pickle" in text
 
 
-def test_a_refused_pickle_is_told_with_what_it_would_call(tmp_path: Path) -> None:
+def test_a_refused_pickle_is_reported_with_what_it_would_call(tmp_path: Path) -> None:
     torch.save({"code": Carrier(tmp_path / "ran")}, tmp_path / "w.pt")
     assert "would run code (posix.mkdir), and was not opened" in refusal(tmp_path, "w.pt")
 
@@ -267,7 +267,7 @@ def test_a_file_that_is_no_checkpoint_says_what_it_is(
     ],
     ids=["list", "lightning", "numbered"],
 )
-def test_a_checkpoint_that_is_no_state_dict_is_told_with_what_it_is(
+def test_a_checkpoint_that_is_no_state_dict_is_reported_with_what_it_is(
     tmp_path: Path, content: Any, found: str
 ) -> None:
     torch.save(content, tmp_path / "w.pt")

@@ -87,7 +87,7 @@ def test_the_state_dict_in_a_larger_checkpoint_is_found_by_its_key(
     ],
     ids=["none", "outer", "near", "number", "prefix needed", "no such prefix"],
 )  # fmt: skip
-def test_a_key_or_prefix_that_is_wrong_is_told_with_those_there_are(
+def test_a_key_or_prefix_that_is_wrong_is_reported_with_those_there_are(
     tmp_path: Path, fields: dict[str, Any], message: str
 ) -> None:
     save_nested(tmp_path)

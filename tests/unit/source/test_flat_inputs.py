@@ -112,7 +112,7 @@ def test_the_places_of_a_tuple_are_numbers_in_their_order() -> None:
         ({"a": {"k": "flaot32[2]"}}, "inputs.a.k: unknown dtype 'flaot32'"),
     ],
 )
-def test_names_that_make_no_arguments_are_told(inputs: dict[str, Any], message: str) -> None:
+def test_names_that_make_no_arguments_are_reported(inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_spec({"name": "toy", "source": {"factory": "a:b"}, "inputs": inputs})
     assert message in str(caught.value)

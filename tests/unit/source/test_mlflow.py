@@ -175,7 +175,7 @@ def test_a_pickle_is_opened_only_with_trust(
         ("RUN/other", "has no logged model 'other'; it has net"),
     ],
 )
-def test_a_model_that_is_not_there_is_told_with_what_is(
+def test_a_model_that_is_not_there_is_reported_with_what_is(
     logged: Any, tmp_path: Path, uri: str, message: str
 ) -> None:
     run_uri, _ = logged(Small())
@@ -189,7 +189,7 @@ def test_a_model_that_is_not_there_is_told_with_what_is(
     assert message in str(caught.value)
 
 
-def test_a_model_of_another_flavor_is_told_with_its_flavors(tmp_path: Path) -> None:
+def test_a_model_of_another_flavor_is_reported_with_its_flavors(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "MLmodel").write_text("flavors: {onnx: {}, python_function: {}}")
     spec = parse_spec({"name": "n", "source": {"mlflow": "models:/digits/1"}, **ROWS})

@@ -44,7 +44,7 @@ def test_lazy_parameters_get_their_shape_the_same_way_each_time(tmp_path: Path) 
     assert state_digest(first) == state_digest(second)
 
 
-def test_lazy_parameters_that_the_example_does_not_settle_are_told(tmp_path: Path) -> None:
+def test_lazy_parameters_that_the_example_does_not_settle_are_reported(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"has lazy parameters, .*; call it once in the factory"):
         build(tmp_path, "conv", inputs={"x": "float32[1, 5, 8, 8]"})
 
@@ -79,7 +79,7 @@ def test_lazy_parameters_that_the_example_does_not_settle_are_told(tmp_path: Pat
         ("liner", {}, SourceError, "did you mean linear?"),
     ],
 )
-def test_a_factory_that_gives_no_module_is_told(
+def test_a_factory_that_gives_no_module_is_reported(
     tmp_path: Path,
     factory: str,
     kwargs: dict[str, Any],

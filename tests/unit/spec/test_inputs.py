@@ -28,7 +28,7 @@ from onnxproof.spec.inputs import InputSpec
         ("  uint8[8]in 0..255 ", {"dtype": "uint8", "low": 0, "high": 255}),
     ],
 )
-def test_one_line_stands_for_a_mapping(line: str, fields: dict[str, Any]) -> None:
+def test_one_line_means_a_mapping(line: str, fields: dict[str, Any]) -> None:
     found = InputSpec.model_validate(line)
     assert {key: getattr(found, key) for key in fields} == fields
 

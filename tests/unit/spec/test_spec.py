@@ -102,7 +102,7 @@ def test_a_fault_is_named_with_its_place_and_what_is_valid(
     assert message in message_of(**changes)
 
 
-def test_the_file_is_named_first_and_all_faults_are_told_at_once() -> None:
+def test_the_file_is_named_first_and_all_faults_are_reported_at_once() -> None:
     text = message_of(color=1, check={"samples": 0})
     assert text.startswith("toy.yaml is not valid. ")
     assert "color: " in text
@@ -115,13 +115,13 @@ def test_what_is_no_mapping_is_no_spec(value: object) -> None:
         parse_spec(value, "toy.yaml")
 
 
-def test_a_missing_file_is_told_by_its_path(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"cannot read the spec .*none.yaml: No such file"):
         read_spec(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("content", [b"name: [", b"\xff\xfe\x00bad", b"a: b: c"])
-def test_a_file_that_is_no_yaml_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_yaml_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.yaml").write_bytes(content)
     with pytest.raises(SpecError, match=r"bad.yaml is not YAML: "):
         read_spec(tmp_path / "bad.yaml")

@@ -245,7 +245,7 @@ def test_a_kill_at_any_step_leaves_consumers_alone_and_the_next_run_finishes(
     assert len(client.search_model_versions("name = 'toy'")) == 2
 
 
-def test_a_server_that_goes_away_is_told_with_what_to_do(
+def test_a_server_that_goes_away_is_reported_with_what_to_do(
     proof: Proof, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")

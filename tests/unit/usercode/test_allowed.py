@@ -141,7 +141,7 @@ def test_a_module_that_raises_is_an_error_of_the_load_stage(root: Path) -> None:
     assert "no_such_dependency" in str(got.value)
 
 
-def test_a_local_name_that_python_has_already_is_told(root: Path) -> None:
+def test_a_local_name_that_python_has_already_is_reported(root: Path) -> None:
     (root / "json.py").write_text("def build(): return 1\n")
     text = refusal("json:build", root)
     assert f"json should be {root / 'json.py'}, and Python already has" in text
@@ -205,7 +205,9 @@ def test_a_file_outside_of_the_roots_is_never_found(tmp_path: Path, kind: str) -
         ("deep/zzz", "no file deep/zzz below {root}; make it, or correct the path"),
     ],
 )
-def test_a_missing_file_is_told_with_what_is_near(tmp_path: Path, path: str, message: str) -> None:
+def test_a_missing_file_is_reported_with_what_is_near(
+    tmp_path: Path, path: str, message: str
+) -> None:
     (tmp_path / "weights.pt").touch()
     with pytest.raises(SourceError) as caught:
         find_file(path, [tmp_path])
