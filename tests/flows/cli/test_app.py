@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,8 +15,10 @@ import torch
 import yaml
 from mlflow import MlflowClient
 
+from onnxproof.pipeline import plan
 from onnxproof.proof.versions import flow_version
 from onnxproof.records import OperatorReport, Proof
+from onnxproof.usercode import import_following
 from tests.flows.conftest import Ended, command, environment_for
 from tests.helpers import models
 
@@ -226,3 +229,20 @@ def test_help_names_every_command_and_exit_code(onnxproof: Program) -> None:
         assert f" {name} " in text
     assert "Exit codes: 0 proven or unchanged, 2 bad input" in text
     assert os.environ.get("PREFECT_API_URL") is None
+
+
+def test_the_spec_is_resolved_once_and_imports_are_followed_once(
+    onnxproof: Program, write_spec: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for module, name in ((plan, "resolve_spec"), (import_following, "_reached_names")):
+        real = getattr(module, name)
+
+        def counted(*arguments: Any, real: Any = real, name: str = name, **options: Any) -> Any:
+            calls.append(name)
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, counted)
+    ended = onnxproof("export", write_spec())
+    assert ended.code == 0, ended.text
+    assert sorted(calls) == ["_reached_names", "resolve_spec"]
