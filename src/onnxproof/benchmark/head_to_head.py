@@ -1,4 +1,4 @@
-"""Two models in turn, in several repetitions, until what they are asked is settled."""
+"""Two models timed in turn, over repetitions, until every gate is decided."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class HeadToHead(NamedTuple):
 
 
 def compare_models(request: HeadToHeadRequest) -> HeadToHead:
-    """In the child: hold the repetitions that the budget has, and more while a gate is open.
+    """In the child: time the repetitions of the budget, and more while a gate is undecided.
 
     ``gates.longest_seconds`` ends them.
     """

@@ -40,13 +40,13 @@ two halves has 3.5."""
 
 @dataclass(slots=True)
 class PointStats:
-    """What was seen at one point beside the samples, of all repetitions together."""
+    """What was measured at one point besides the samples, over all repetitions."""
 
     inputs_bytes: int = 0
     cpu_seconds: float = 0.0  # that this process computed while the runners took turns
     wall_seconds: float = 0.0
     unsettled: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Repetitions that a runner, at its place, was still getting faster in."""
+    """Number of repetitions in which a runner was still getting faster after its warm-up."""
 
     @property
     def cpu_share(self) -> float:

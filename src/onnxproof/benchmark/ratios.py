@@ -20,7 +20,7 @@ FEWEST_REPETITIONS: Final = 2
 """One has no spread, so there is nothing to say of chance."""
 
 Samples = Sequence[Sequence[float]]
-"""Milliseconds of one runner at one place (provider, binding and point), a list a repetition."""
+"""Milliseconds of one runner under one condition (provider, binding, point), by repetition."""
 
 
 class Interval(NamedTuple):
@@ -32,16 +32,16 @@ class Interval(NamedTuple):
 
 
 def ratio_over_repetitions(ours: Sequence[Samples], theirs: Sequence[Samples]) -> Interval:
-    """Our latency over theirs, from one list of repetitions for each place.
+    """Our latency over theirs, from one list of repetitions for each condition.
 
-    A repetition's observation is the geometric mean of its places. Repetitions and rounds that only
-    one of both took part in, at the end, are left out.
+    A repetition's observation is the geometric mean over its conditions. Repetitions and rounds
+    that only one of both took part in, at the end, are left out.
     """
     return students(_logs(ours, theirs))
 
 
 def students(logs: Sequence[float]) -> Interval:
-    """The ratio whose logarithms these are, one a repetition, with Student's interval."""
+    """The ratio from one logarithm for each repetition, with Student's interval."""
     import numpy as np
     from scipy.special import stdtrit  # scipy.stats takes 1.6 s to import
 
@@ -55,7 +55,7 @@ def compare(samples: Mapping[str, Sequence[Samples]]) -> tuple[Ratio, ...]:
     """Every runner over the one with the lowest latency, lowest first; that one is left out.
 
     Args:
-        samples: By runner, a list of repetitions for each place.
+        samples: By runner, a list of repetitions for each condition.
 
     Returns:
         Empty for a single runner, and where there was one repetition only.
@@ -96,7 +96,7 @@ def ratio_of(
 
 
 def _logs(ours: Sequence[Samples], theirs: Sequence[Samples]) -> list[float]:
-    """One a repetition: the mean over places of the median log of a round's ratio."""
+    """For each repetition, the mean over conditions of the median log ratio of its rounds."""
     import numpy as np
 
     conditions = [

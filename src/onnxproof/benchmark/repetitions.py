@@ -1,4 +1,4 @@
-"""A repetition: open everything anew, warm it up, and let it take turns at every point."""
+"""A repetition opens every runner anew, warms it up, and times all of them in turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from onnxproof.spec.inputs import InputSpec
 REPETITIONS: Final = 20
 """How far they spread depends little on how long they are, so many short ones tell most."""
 LOOPS: Final = 0.3
-"""Of the time, for loops of each runner's own; the rest is for turns."""
+"""Share of the time in which each runner loops by itself; in the rest they take turns."""
 FEWEST_REPETITIONS: Final = 6
 """Where opening takes longer than timing, or the spec says how many rounds there are. An even
 number, since who is opened first takes turns."""

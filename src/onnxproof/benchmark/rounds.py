@@ -47,7 +47,7 @@ def loop(
 def take_samples(
     calls: Sequence[Callable[[], object]], seed: int, *, seconds: float, rounds: int | None = None
 ) -> list[list[float]]:
-    """Milliseconds of each call, one list a runner, all of one length, in order of rounds.
+    """Milliseconds of each call, one list for each runner, in the order of rounds.
 
     Args:
         calls: Warm already.

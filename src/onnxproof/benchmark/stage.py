@@ -36,7 +36,7 @@ from onnxproof.spec import Spec
 from onnxproof.usercode.libraries import noted_libraries
 
 FEWEST_TO_LEAVE: Final = 3
-"""Repetitions after which a candidate may be shown to be slower, if it is so by far."""
+"""Repetitions after which a candidate that is clearly slower is dropped."""
 
 
 def measure(
@@ -95,7 +95,7 @@ def measure_in_child(spec: Spec, work: Work, candidates: tuple[Candidate, ...]) 
 
 
 class _Runners:
-    """PyTorch and the candidates, opened repetition by repetition."""
+    """PyTorch and the candidates, opened anew for each repetition."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Runners:
         self.pytorch: list[Runner] = []
 
     def open(self, number: int) -> Sequence[Runner]:
-        """Everything for a repetition; what those before have shown to be slower is left out.
+        """The runners of a repetition, without candidates that were shown to be slower.
 
         PyTorch's weights move before the sessions are opened or after, in turn, as the sessions
         themselves are opened in turn from either end.

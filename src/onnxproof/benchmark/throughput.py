@@ -26,7 +26,7 @@ from onnxproof.samples.grid import Sizes, label
 def throughput(
     workload: Workload, open_runners: Callable[[], Sequence[Runner]]
 ) -> Iterator[Throughput]:
-    """What the spec asks for, of each runner: first the sizes, one caller each, then callers."""
+    """Throughput of each runner: over the sizes with one caller, then over numbers of callers."""
     asked = workload.benchmark.throughput
     if asked is None:
         return

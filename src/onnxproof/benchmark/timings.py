@@ -1,4 +1,4 @@
-"""What was timed, repetition by repetition, and what comes of it."""
+"""Samples of all repetitions, and the records made from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 
 class Timings:
-    """Samples by runner and point, a list a repetition; runners in the order they came in."""
+    """Samples by runner and point, one list for each repetition; runners in their first order."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -34,22 +34,22 @@ class Timings:
 
     @property
     def wall_seconds(self) -> float:
-        """That the runners took turns for."""
+        """Time in which the runners took turns."""
         return sum(look.wall_seconds for look in self.stats.values())
 
     def opened(self, runner: Runner) -> None:
-        """Note a session that a repetition opened."""
+        """Note a runner that a repetition opened."""
         key = runner.label, runner.where
         self.runners.setdefault(key, runner)
         if runner.open_ms is not None:
             self._opened_ms[key].append(runner.open_ms)
 
     def first_run(self, runner: Runner, milliseconds: float) -> None:
-        """Note a run before any repetition, as the first."""
+        """Note the first run of a runner, before any repetition."""
         self._first_ms[runner.label, runner.where].append(milliseconds)
 
     def warmed(self, runner: Runner, sizes: Sizes, begun: WarmUp) -> None:
-        """Note how a runner began a repetition at a point."""
+        """Note the warm-up of a runner at a point."""
         key = runner.label, runner.where
         new = self.points and label(sizes) != next(iter(self.points))
         (self._new_shape_ms if new else self._first_ms)[key].append(begun.first_ms)
@@ -62,26 +62,26 @@ class Timings:
         self._new_shape_ms[runner.label, runner.where].append(milliseconds)
 
     def looped(self, runner: Runner, sizes: Sizes, samples_ms: list[float]) -> None:
-        """Note the loop that a runner had for itself in a repetition."""
+        """Note the samples of a runner that looped by itself."""
         self.loops[(runner.label, runner.where), label(sizes)].append(samples_ms)
 
     def add(self, runner: Runner, sizes: Sizes, samples_ms: Sequence[float]) -> None:
-        """Note the rounds of a repetition at a point."""
+        """Note the samples that a runner took in turn with others."""
         self.taken[(runner.label, runner.where), label(sizes)].append(list(samples_ms))
 
     def latencies(self) -> tuple[Latency, ...]:
-        """Of every runner at every point, in the order of points."""
+        """Latency of every runner at every point, in the order of points."""
         return tuple(latency for latency, _ in self.rows())
 
     def rows(self) -> Iterator[tuple[Latency, list[list[float]]]]:
-        """Every latency with the loops it is of, a list a repetition."""
+        """Every latency with the samples of its loops, one list for each repetition."""
         for point, sizes in self.points.items():
             for key, runner in self.runners.items():
                 if repetitions := self.loops.get((key, point)):
                     yield summarize(runner, sizes, self.threads, together(repetitions)), repetitions
 
     def parts(self) -> Iterator[tuple[Latency, str, Samples]]:
-        """Every sample, of loops and of rounds, a list a repetition."""
+        """Every sample of loops and of rounds, one list for each repetition."""
         for latency, loops in self.rows():
             yield latency, "loop", loops
             key = latency.runner, latency.where
@@ -96,7 +96,7 @@ class Timings:
         return compare(found)
 
     def ratio(self, runner: Key, over: Key) -> Ratio | None:
-        """Of one over another, over all points; None where a single repetition has no spread."""
+        """Ratio of one runner over another at all points; None with fewer than two repetitions."""
         ours, theirs = ([self.taken[key, point] for point in self.points] for key in (runner, over))
         if min(len(repetitions) for repetitions in (*ours, *theirs)) < FEWEST_REPETITIONS:
             return None
@@ -104,7 +104,7 @@ class Timings:
         return ratio_of(runner[0], ours, over[0], theirs, where)
 
     def startups(self) -> Iterator[Startup]:
-        """Of each runner in each place."""
+        """One for each runner on each provider and binding."""
         for (name, where), runner in self.runners.items():
             key, anew = (name, where), runner.open_ms is not None
             typical = statistics.median if anew else _first
@@ -118,13 +118,13 @@ class Timings:
             )
 
     def quality_warnings(self) -> Iterator[QualityWarning]:
-        """What is odd, of all repetitions together, since a single one may be unlucky."""
+        """Warnings from all repetitions together, since a single one may be unlucky."""
         for latency, repetitions in self.rows():
             yield from quality_warnings(latency, repetitions, self.stats[label(latency.dims)])
 
 
 def together(repetitions: Samples) -> list[float]:
-    """All samples of one runner at one place."""
+    """All samples of one runner, of all repetitions."""
     return [sample for repetition in repetitions for sample in repetition]
 
 

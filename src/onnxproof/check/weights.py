@@ -45,7 +45,7 @@ class Held(NamedTuple):
 
 
 def check_weights(work: Work, candidate: Candidate) -> tuple[Verdict, WeightMatch]:
-    """The verdict, and the weight match that it is about."""
+    """The verdict ``weights``, and what each tensor was matched with."""
     import onnx
 
     model = onnx.load(work.path(candidate.model.path), load_external_data=False)

@@ -16,7 +16,7 @@ MEASUREMENT: Final = "measurement"
 
 
 class Measured(NamedTuple):
-    """What a comparison timed; ``why_not`` where challenger and champion could not be timed."""
+    """What was timed; ``why_not`` where challenger and champion could not be timed."""
 
     ratios: tuple[Ratio, ...] = ()
     samples_ms: Mapping[str, Sequence[float]] = {}  # the challenger's, by point

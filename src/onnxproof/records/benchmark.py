@@ -1,4 +1,4 @@
-"""How fast: latencies of every runner, and ratios of what was timed in turn."""
+"""Latencies of every runner, and ratios of those that were timed in turn."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Ratio(Record):
 
 
 class Startup(Record):
-    """What it takes before the first answer; milliseconds are medians over repetitions.
+    """What a runner takes before its first answer; milliseconds are medians over repetitions.
 
     PyTorch is loaded once, and its first runs are of the first repetition.
     """
