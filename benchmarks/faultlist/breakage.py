@@ -136,7 +136,7 @@ def runtime_hangs() -> AbstractContextManager[object]:
 
 def exporter_crashes() -> AbstractContextManager[object]:
     """SIGSEGV in TorchScript's exporter."""
-    return mock.patch("onnxproof.export.torchscript.export_torchscript", segfault)
+    return mock.patch("onnxproof.export.exporter.run_exporter", segfault)
 
 
 def factory_eats() -> AbstractContextManager[object]:
