@@ -135,7 +135,7 @@ def runtime_hangs() -> AbstractContextManager[object]:
 
 
 def exporter_crashes() -> AbstractContextManager[object]:
-    """SIGSEGV in TorchScript's exporter."""
+    """SIGSEGV in an exporter."""
     return mock.patch("onnxproof.export.exporter.run_exporter", segfault)
 
 
