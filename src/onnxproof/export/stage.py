@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from onnxproof.errors import ExportError
 from onnxproof.export.operators.report_file import save_report
 from onnxproof.isolation.child import run_in_child
+from onnxproof.progress import say
 from onnxproof.records import Candidate, Run, Specialization, label_of
 from onnxproof.spec import StrategyName
 
@@ -72,13 +73,15 @@ def export_in_child(run: Run, strategy: StrategyName, variant: str = "") -> Cand
     source = build_variant(run.spec, work, variant, run.loaded.weights_sha256)
     made: _Made | None = None
     first_error: ExportError | None = None
-    for workarounds in tries(source.model):
+    for number, workarounds in enumerate(tries(source.model)):
+        names = ", ".join(workaround.name for workaround in workarounds)
+        if number:
+            say("export", f"again with {names}")
         log = OperatorLog(strategy, opset, work.roots)
         try:
             found = _export_with(workarounds, run, source, strategy, log)
         except ExportError as error:
             first_error = first_error or error
-            names = ", ".join(workaround.name for workaround in workarounds)
             print(f"export with {names or 'no workaround'}: {error}")  # noqa: T201  # the log
             continue
         made = found if made is None or found.sound else made

@@ -16,6 +16,7 @@ from onnxproof.check.stage import check_in_child
 from onnxproof.errors import ExportError
 from onnxproof.export import stage, workarounds
 from onnxproof.export.workarounds import WORKAROUNDS, Workaround, tries
+from onnxproof.progress import Step, listen
 from onnxproof.records import Run
 from onnxproof.spec import Spec, parse_spec
 from tests.helpers.graphs import export, load
@@ -113,7 +114,10 @@ def test_the_second_try_counts_only_where_it_is_better(
         with pytest.raises(ExportError, match=r"^0 workarounds"):
             stage.export_in_child(run, "trace")
     else:
-        found = stage.export_in_child(run, "trace")
+        steps: list[Step] = []
+        with listen(steps.append):
+            found = stage.export_in_child(run, "trace")
+        assert ("again with noted" in [step.text for step in steps]) == (first != SOUND)
         assert found.workarounds == (("noted",) if taken else ())
 
 
