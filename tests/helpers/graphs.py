@@ -196,6 +196,7 @@ def parity_of(name: str = "y", **fields: Any) -> OutputParity:
         "rtol": 1e-4,
         "worst_set": "test_data_set_1",
         "worst_index": (0, 2),
+        "worst_diff": 2e-7,
     }
     return OutputParity.model_validate({**known, **fields})
 

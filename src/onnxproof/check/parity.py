@@ -17,7 +17,7 @@ from onnxproof.spec import Provider, Spec
 if TYPE_CHECKING:
     import numpy as np
 
-    from onnxproof.check.elementwise import Budget
+    from onnxproof.check.budget import Budget
     from onnxproof.runtime import Session
 
 
@@ -89,16 +89,7 @@ def parity_verdict(
         parity = compare_all(spec, work, session, reference, _noted(sets, compared), provider)
     except Disagreement as error:
         return Verdict(name=name, outcome="failed", reason=str(error)), ()
-    if bad := [row for row in parity if row.mismatched]:
-        worst = max(bad, key=lambda row: row.mismatched / row.elements)
-        reason = (
-            f"output {worst.name!r} differs by {worst.max_abs_diff:.3g}, "
-            f"{worst.budget_used:.3g} times what is allowed (atol={worst.atol:.3g}, "
-            f"rtol={worst.rtol:.3g}, {BASES[worst.basis]}) in {worst.worst_set} at index "
-            f"{list(worst.worst_index)} ({_where(reference, worst.worst_set)}); "
-            f"{worst.mismatched} of {worst.elements} elements fail, "
-            f"{len(bad)} of {len(parity)} outputs"
-        )
+    if reason := _difference(reference, parity):
         return Verdict(name=name, outcome="failed", reason=reason), parity
     used = max(row.budget_used or 0.0 for row in parity)
     taken = set(compared)
@@ -107,6 +98,29 @@ def parity_verdict(
     if left_out := len(reference.points) - shapes:
         reason += f"; {left_out} shapes were beyond the budget"
     return Verdict(name=name, outcome="passed", reason=reason), parity
+
+
+def _difference(reference: Reference, parity: Sequence[OutputParity]) -> str:
+    """What differs, of the worst output; empty where nothing does."""
+    if bad := [row for row in parity if row.mismatched]:
+        worst = max(bad, key=lambda row: row.mismatched / row.elements)
+        return (
+            f"output {worst.name!r} differs by {worst.worst_diff:.3g}, "
+            f"{worst.budget_used:.3g} times what is allowed (atol={worst.atol:.3g}, "
+            f"rtol={worst.rtol:.3g}, {BASES[worst.basis]}) in {worst.worst_set} at index "
+            f"{list(worst.worst_index)} ({_where(reference, worst.worst_set)}); "
+            f"{worst.mismatched} of {worst.elements} elements fail, "
+            f"{len(bad)} of {len(parity)} outputs"
+        )
+    for row in parity:
+        if (found := row.beyond_rms) is not None:
+            return (
+                f"output {row.name!r} differs by {found.rms_diff:.3g} in root mean square among "
+                f"its {found.elements} elements from {found.low:.3g}, which are {found.rms:.3g}: "
+                f"{found.max_rms_diff:.3g} is allowed, more than which PyTorch itself is not away "
+                "from float64, though no element alone is beyond its tolerance"
+            )
+    return ""
 
 
 def compare_all(
@@ -122,7 +136,7 @@ def compare_all(
     Raises:
         Disagreement: ONNX Runtime failed on a sample, or gave another dtype or shape.
     """
-    from onnxproof.check.elementwise import compare, merge
+    from onnxproof.check.elementwise import Comparison
 
     every = [name for point in reference.points for name in point.sets]
     saved = {name: read_set(Path(work.path(reference.folder, name))) for name in every}
@@ -130,7 +144,7 @@ def compare_all(
         output.name: [saved[name][1][output.name] for name in every] for output in reference.outputs
     }
     budgets = _budgets(spec, reference, outputs, provider)
-    parity: dict[str, OutputParity] = {}
+    comparisons = {name: Comparison(name, budget) for name, budget in budgets.items()}
     for number, name in enumerate(sets):
         say("check", f"ONNX Runtime on {name}", number, len(every))
         feed, expected = saved[name]
@@ -148,9 +162,8 @@ def compare_all(
                     f"output {output!r} is {found.dtype}{list(found.shape)}, "
                     f"PyTorch gives {wanted.dtype}{list(wanted.shape)} ({_where(reference, name)})"
                 )
-            row = compare(output, wanted, found, budgets[output], name)
-            parity[output] = merge(parity[output], row) if output in parity else row
-    return tuple(parity.values())
+            comparisons[output].add(wanted, found, name)
+    return tuple(comparison.result() for comparison in comparisons.values())
 
 
 def _noted(names: Iterable[str], into: list[str]) -> Iterator[str]:
@@ -165,7 +178,7 @@ def _budgets(
     outputs: Mapping[str, Sequence[np.ndarray]],
     provider: Provider | None,
 ) -> dict[str, Budget]:
-    from onnxproof.check.elementwise import budget_for, budget_on
+    from onnxproof.check.budget import budget_for, budget_on
     from onnxproof.runtime import precision_of
 
     noise = {floor.name: floor for floor in reference.noise}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.check.elementwise import UNKNOWN
+from onnxproof.check import budget as check
+from onnxproof.check.budget import UNKNOWN, budget_by_share, budget_of, one_class
 from onnxproof.records import OutputParity
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ class Budget:
     """Of an output its own tolerance; of any other tensor the same share of its magnitude."""
 
     def __init__(self, rows: Sequence[OutputParity], expected: Mapping[str, np.ndarray]) -> None:
-        self._outputs = {row.name: (row.atol, row.rtol) for row in rows}
-        shares = []
-        for row in rows:
-            scale = _magnitude(expected[row.name]) if row.name in expected else 0.0
-            if row.mismatched and row.dtype in UNKNOWN and scale:
-                shares.append(max(row.atol / scale, row.rtol))
+        self._outputs = {row.name: budget_of(row) for row in rows}
+        shares = [
+            max(wrong.atol / scale, row.rtol)
+            for row in rows
+            for wrong in row.classes
+            if wrong.mismatched and row.dtype in UNKNOWN and row.name in expected
+            if (scale := wrong.rms or _magnitude(expected[row.name]))
+        ]
         self._share = min(shares, default=None)
 
     def gap(self, name: str, expected: np.ndarray, found: np.ndarray) -> Gap | None:
@@ -51,28 +54,27 @@ class Budget:
             reason = f"its shape is {list(found.shape)}, and should be {list(expected.shape)}"
             return Gap(float("inf"), 0.0, (), reason)
         wanted, given = expected.astype(np.float64), found.astype(np.float64)
-        atol, rtol = self._tolerance(name, expected)
         with np.errstate(invalid="ignore", over="ignore"):
             difference = np.asarray(np.abs(given - wanted))
-            allowed = np.asarray(atol + rtol * np.abs(wanted))
+            allowed = self._budget(name, expected).allowed(wanted)
         difference[np.asarray((wanted == given) | (np.isnan(wanted) & np.isnan(given)))] = 0.0
         difference[~np.isfinite(difference)] = np.inf
-        bad = difference > np.where(np.isfinite(allowed), allowed, 0.0)
+        bad = difference > allowed
         if not bad.any():
             return None
-        # Of what is beyond, the worst; next to an infinite value a large one may be allowed.
+        # Of what is beyond, the worst; next to a large value a larger difference may be allowed.
         index = np.unravel_index(int(np.argmax(np.where(bad, difference, -1.0))), bad.shape)
         worst = tuple(int(coordinate) for coordinate in index)
-        return Gap(float(difference[index]), float(np.nan_to_num(allowed[index])), worst)
+        return Gap(float(difference[index]), float(allowed[index]), worst)
 
-    def _tolerance(self, name: str, expected: np.ndarray) -> tuple[float, float]:
+    def _budget(self, name: str, expected: np.ndarray) -> check.Budget:
         if name in self._outputs:
             return self._outputs[name]
         if expected.dtype.kind != "f":
-            return 0.0, 0.0
+            return one_class(0.0, 0.0, "exact")
         usual = UNKNOWN[str(expected.dtype)]
         share = usual if self._share is None else max(self._share, LEAST_SHARE * usual)
-        return share * _magnitude(expected), share
+        return budget_by_share(expected, share)
 
 
 def _magnitude(array: np.ndarray) -> float:

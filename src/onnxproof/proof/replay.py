@@ -3,7 +3,8 @@
     python replay.py [--provider CPUExecutionProvider] [--library FILE]... [MODEL_FOLDER]
 
 Needs numpy, onnx and onnxruntime, nothing else. An element agrees when
-|onnx - torch| <= atol + rtol * |torch|; integers must be equal unless the proof allows more; NaN
+|onnx - torch| <= atol + rtol * |torch|, with the atol of its magnitude class; elements of one class
+may not differ too much as a whole either. Integers must be equal unless the proof allows more; NaN
 and infinity never agree, except with themselves where the proof allows them.
 Exit code 0: the proof holds here. 4: it does not. 2: something needed is missing.
 """
@@ -29,9 +30,18 @@ class Row(NamedTuple):
     elements: int
     mismatched: int
     max_abs_diff: float  # inf where a NaN, an infinity or another shape was found
-    atol: float
-    rtol: float
-    nonfinite: bool = False  # allowed where PyTorch gives the same
+    held_to: Any  # the row of proof.json that says what is allowed
+    counts: Any  # elements of each class
+    squares: Any  # sums of their squared differences
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the elements of a class differ too much as a whole."""
+        limits = [found["max_rms_diff"] for found in self.held_to["classes"]]
+        return any(
+            limit is not None and count and (total / count) ** 0.5 > limit
+            for limit, count, total in zip(limits, self.counts, self.squares, strict=True)
+        )
 
 
 def read_proof(folder: Path) -> Any:
@@ -76,10 +86,7 @@ def replay(
         Exception: ONNX Runtime's own, when it cannot load or run the model.
     """
     proof = read_proof(folder)
-    rows = [
-        Row(p["name"], 0, 0, 0, 0.0, p["atol"], p["rtol"], p.get("allow_nonfinite", False))
-        for p in parity_on(provider, proof)
-    ]
+    rows = [row_of(found) for found in parity_on(provider, proof)]
     reference = proof["loaded"]["reference"]
     sets = sets_of(proof)
     if not sets or not rows:
@@ -170,44 +177,73 @@ def read_tensors(folder: Path, kind: str, names: list[str]) -> dict[str, Any]:
     return arrays
 
 
+def row_of(held_to: Any) -> Row:
+    """A row without sets; ``held_to`` is the output's entry in proof.json."""
+    nothing = (0.0,) * len(held_to["classes"])
+    return Row(held_to["name"], 0, 0, 0, 0.0, held_to, nothing, nothing)
+
+
+def allowed_to(held_to: Any, wanted: Any) -> tuple[Any, Any]:
+    """How far each element may be away, and its class; -1 for what stands for no number."""
+    import numpy as np
+
+    classes = held_to["classes"] or [{"low": 0.0, "atol": 0.0}]
+    sizes = np.abs(np.where(np.isfinite(wanted), wanted, 0.0))
+    index = np.searchsorted([found["low"] for found in classes], sizes, "right") - 1
+    index = np.asarray(np.maximum(index, 0))
+    atol = np.asarray([found["atol"] for found in classes])
+    allowed = np.asarray(atol[index] + held_to["rtol"] * np.abs(wanted))
+    for fill in held_to["fills"]:
+        allowed[wanted == fill["value"]] = fill["atol"]
+        index[wanted == fill["value"]] = -1
+    index[~np.isfinite(wanted)] = -1
+    return allowed, index
+
+
 def add(row: Row, wanted: Any, found: Any) -> Row:
     """The row with one more set in it."""
     import numpy as np
 
+    counts, squares = list(row.counts), list(row.squares)
     if wanted.shape != found.shape or wanted.dtype != found.dtype:
         agree, largest = np.zeros(max(wanted.size, 1), bool), float("inf")
     else:
         target, given = wanted.astype(np.float64), found.astype(np.float64)
         same = np.isnan(target) & np.isnan(given) | (target == given) & ~np.isfinite(target)
-        same &= row.nonfinite
+        same &= row.held_to["allow_nonfinite"]
         with np.errstate(invalid="ignore"):
             difference = np.asarray(np.abs(given - target))
-            allowed = row.atol + row.rtol * np.abs(target)
+            allowed, index = allowed_to(row.held_to, target)
         difference[~np.isfinite(difference)] = np.inf
         difference[same] = 0.0
         largest = float(np.max(difference, initial=0.0))
-        if wanted.dtype.kind == "f" or row.atol or row.rtol:
-            agree = np.asarray(same | np.isfinite(target) & (difference <= allowed))
-        else:
+        if row.held_to["basis"] == "exact":
             agree = np.asarray(wanted == found)
+        else:
+            agree = np.asarray(same | np.isfinite(target) & (difference <= allowed))
+        for number in range(len(counts)):
+            counts[number] += int((index == number).sum())
+            squares[number] += float(np.sum(np.square(difference[index == number])))
     return row._replace(
         sets=row.sets + 1,
         elements=row.elements + agree.size,
         mismatched=row.mismatched + int((~agree).sum()),
         max_abs_diff=max(row.max_abs_diff, largest),
+        counts=tuple(counts),
+        squares=tuple(squares),
     )
 
 
 def holds(rows: list[Row], same: bool) -> bool:
-    return same and not any(row.mismatched for row in rows)
+    return same and not any(row.mismatched or row.beyond for row in rows)
 
 
 def findings(rows: list[Row], same: bool, provider: str) -> list[str]:
     """One line for each output, and the verdict."""
     lines = [
-        f"{'FAIL' if row.mismatched else 'ok  '} {row.output}: {row.mismatched} of "
-        f"{row.elements} elements differ, at most {row.max_abs_diff:.3g} from PyTorch "
-        f"(atol {row.atol:.3g}, rtol {row.rtol:.3g})"
+        f"{'FAIL' if row.mismatched or row.beyond else 'ok  '} {row.output}: {row.mismatched} of "
+        f"{row.elements} elements differ, at most {row.max_abs_diff:.3g} "
+        f"from PyTorch{'; as a whole they differ too much' * row.beyond}"
         for row in rows
     ]
     verdict = "holds" if holds(rows, same) else "DOES NOT HOLD"

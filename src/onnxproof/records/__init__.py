@@ -35,7 +35,7 @@ from onnxproof.records.candidate import (
 from onnxproof.records.divergence import Divergence
 from onnxproof.records.environment import Environment, QualityWarning
 from onnxproof.records.operators import Operator, OperatorReport, SourceLocation
-from onnxproof.records.parity import Basis, OutputParity
+from onnxproof.records.parity import Basis, ClassParity, FillParity, OutputParity
 from onnxproof.records.profile import ModuleTime, OperatorTime, Profile
 from onnxproof.records.promotion import (
     Comparison,
@@ -54,6 +54,7 @@ from onnxproof.records.proof import (
 )
 from onnxproof.records.provider import Placement, ProviderCheck
 from onnxproof.records.reference import (
+    ClassNoise,
     GridPoint,
     Loaded,
     Metric,
@@ -73,11 +74,14 @@ __all__ = [
     "Binding",
     "Candidate",
     "CheckResult",
+    "ClassNoise",
+    "ClassParity",
     "Comparison",
     "Difference",
     "Divergence",
     "Environment",
     "ExportOutcome",
+    "FillParity",
     "GateOutcome",
     "GateVerdict",
     "GridPoint",

@@ -14,7 +14,7 @@ from onnxproof.records.promotion import GateVerdict
 from onnxproof.records.reference import Loaded
 from onnxproof.spec import Spec
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 Status = Literal["proven", "unchanged", "refused", "failed"]
 
@@ -31,7 +31,7 @@ class Versions(Record):
 class Proof(Record):
     """The manifest that travels with the model."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     name: str
     proof_key: str
     created_at: str  # ISO 8601, UTC

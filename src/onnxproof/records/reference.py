@@ -40,12 +40,22 @@ class Metric(Record):
     better: Literal["higher", "lower"] = "higher"
 
 
+class ClassNoise(Record):
+    """Distances among the elements of one magnitude class: from ``low``, below 1024 times it."""
+
+    low: float  # 0 for zeros
+    elements: int
+    max_abs: float
+    rms: float
+
+
 class Noise(Record):
     """How far PyTorch's output lies from what it gives in float64, over the same samples."""
 
     name: str
     max_abs: float
     sets: int
+    classes: tuple[ClassNoise, ...] = ()  # smallest first
 
 
 class Rounding(Record):
@@ -55,6 +65,7 @@ class Rounding(Record):
     name: str
     max_abs: float
     sets: int
+    classes: tuple[ClassNoise, ...] = ()  # smallest first
 
 
 class Reference(Record):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from onnxproof.errors import LoadError, SpecError, one_line
 from onnxproof.progress import say
 from onnxproof.records import Noise, Reference, Work
+from onnxproof.reference.distance import Distance, fills_in
 from onnxproof.samples.grid import affordable
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def measure_noise(
         return Floor(missing=f"the weights are larger than {MAX_WEIGHTS_BYTES >> 20} MiB")
     allowed = max(LEAST_SECONDS, seconds * SHARE_OF_REFERENCE)
     points = [point for point in reference.points if point.sets]
-    seen: dict[str, list[Noise]] = {name: [] for name in floats}
+    fills = fills_in(work, reference, floats)
+    distances = {name: Distance(name, fills[name]) for name in floats}
     try:
         with _in_float64(source):
             for number, point in enumerate(affordable(points, allowed)):
@@ -64,10 +66,14 @@ def measure_noise(
                 exact = _exact(source, feed, point.dims)
                 for name in floats:
                     if exact[name].dtype == "float64":  # else forward chose its dtype itself
-                        seen[name].append(between(name, saved[name], exact[name]))
+                        distances[name].add(saved[name], exact[name])
     except (LoadError, SpecError, RuntimeError, TypeError, KeyError, ValueError) as error:
         return Floor(missing=f"the module does not run in float64: {one_line(error, 200)}")
-    noise = tuple(_worst(noises) for noises in seen.values() if noises)
+    noise = tuple(
+        Noise(name=name, max_abs=found.max_abs, sets=found.sets, classes=found.classes())
+        for name, found in distances.items()
+        if found.sets
+    )
     return Floor(noise, "" if noise else "forward computes in a dtype of its own")
 
 
@@ -101,23 +107,3 @@ def _exact(
         return wide
 
     return run(source, {name: widened(array) for name, array in feed.items()}, sizes)
-
-
-def between(name: str, saved: np.ndarray, exact: np.ndarray) -> Noise:
-    """The largest difference among elements that are finite in both.
-
-    Raises:
-        ValueError: The shapes differ.
-    """
-    import numpy as np
-
-    if saved.shape != exact.shape:
-        raise ValueError(f"output {name!r} has the shape {list(exact.shape)} there")
-    both = np.isfinite(saved) & np.isfinite(exact)
-    difference = np.abs(np.where(both, saved - exact, 0.0))
-    return Noise(name=name, max_abs=float(np.max(difference, initial=0.0)), sets=1)
-
-
-def _worst(seen: list[Noise]) -> Noise:
-    most = max(seen, key=lambda noise: noise.max_abs)
-    return most.model_copy(update={"sets": len(seen)})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onnxproof.errors import OnnxproofError
 from onnxproof.progress import say
-from onnxproof.records import Noise, Reference, Rounding, Work
+from onnxproof.records import Reference, Rounding, Work
 from onnxproof.samples.grid import affordable
 
 if TYPE_CHECKING:
@@ -45,13 +45,15 @@ def measure_rounding(
     One saved sample of each point, cheapest first, while ``seconds`` last; empty where forward
     does not run so, and then the tolerance has to be guessed by precision alone.
     """
-    from onnxproof.reference.noise_floor import between
+    from onnxproof.reference.distance import Distance, fills_in
     from onnxproof.reference.outputs import run
     from onnxproof.samples.sample_files import read_set
 
     found = []
+    floats = [output.name for output in reference.outputs if output.dtype.startswith("float")]
     for precision in precisions:
-        seen: dict[str, list[Noise]] = {}
+        fills = fills_in(work, reference, floats)
+        distances = {name: Distance(name, fills[name]) for name in floats}
         points = [grid_point for grid_point in reference.points if grid_point.sets]
         for number, point in enumerate(affordable(points, seconds)):
             say("load", f"PyTorch with products in {precision}", number, len(points))
@@ -61,17 +63,19 @@ def measure_rounding(
                     rounded = run(source, feed, point.dims)
             except (OnnxproofError, RuntimeError, TypeError, ValueError):
                 break
-            for name, array in saved.items():
-                if array.dtype.kind == "f" and rounded[name].shape == array.shape:
-                    seen.setdefault(name, []).append(between(name, array, rounded[name]))
+            for name in floats:
+                if rounded[name].shape == saved[name].shape:
+                    distances[name].add(saved[name], rounded[name])
         found += [
             Rounding(
                 precision=precision,
                 name=name,
-                max_abs=max(noise.max_abs for noise in noises),
-                sets=len(noises),
+                max_abs=distance.max_abs,
+                sets=distance.sets,
+                classes=distance.classes(),
             )
-            for name, noises in seen.items()
+            for name, distance in distances.items()
+            if distance.sets
         ]
     return tuple(found)
 

@@ -41,7 +41,39 @@ def parity_table(parity: Sequence[OutputParity]) -> str:
             for row in parity
         ],
     )
-    return join(decisive, besides).rstrip("\n")
+    return join(decisive, class_table(parity), besides).rstrip("\n")
+
+
+def class_table(parity: Sequence[OutputParity]) -> str:
+    """What elements of each size were held to; empty where all were held to one number."""
+    rows = [
+        (
+            row.name,
+            f"{found.low:.3g}",
+            found.elements,
+            f"{found.rms:.3g}",
+            f"{found.max_abs_diff:.3g}",
+            f"{found.atol:.3g}",
+            f"{found.rms_diff:.3g}",
+            _number(found.max_rms_diff, ".3g"),
+        )
+        for row in parity
+        if len(row.classes) + len(row.fills) > 1
+        for found in row.classes
+    ]
+    rows += [
+        (
+            row.name, f"fill {fill.value:.3g}", fill.elements, "",
+            f"{fill.max_abs_diff:.3g}", f"{fill.atol:.3g}", "", "",
+        )
+        for row in parity
+        for fill in row.fills
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    head = ("output", "magnitude from", "elements", "RMS", "largest difference", "atol",
+            "RMS of differences", "at most")  # fmt: skip
+    return table(head, rows)
 
 
 def noise_line(reference: Reference) -> list[str]:

@@ -155,8 +155,8 @@ def closeness(proof: Proof) -> Iterator[str]:
     samples = sum(len(point.sets) for point in covered)
     yield f"{count(len(covered), 'shape')} and {count(samples, 'sample')} against PyTorch"
     if proof.check.parity:
-        worst = max(proof.check.parity, key=lambda row: row.max_abs_diff)
-        yield f"largest difference {worst.max_abs_diff:.2g} in {worst.name!r}"
+        worst = max(proof.check.parity, key=lambda row: row.budget_used or 0.0)
+        yield f"the worst difference is {worst.worst_diff:.2g}, in {worst.name!r}"
         yield f"allowed {worst.atol:.2g} + {worst.rtol:.2g} * |value|"
 
 

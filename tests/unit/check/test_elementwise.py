@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.check.elementwise import MOST, MULTIPLE, Budget, budget_for, compare, merge
-from onnxproof.records import Noise, OutputParity
-from tests.helpers.graphs import parity_of
+from onnxproof.check.budget import Budget, ClassBudget, budget_for, one_class
+from onnxproof.check.elementwise import Comparison
+from onnxproof.records import OutputParity
 from tests.helpers.specs import spec_of
 
-OWN = {"atol": 1.0, "rtol": 0.5}
-WHOLE = {"atol": 0.1, "rtol": 0.2}
 NAN, INF = float("nan"), float("inf")
 
 
@@ -19,8 +17,17 @@ def parity(
     expected: Any, actual: Any, atol: float = 0, rtol: float = 0, *, allow: bool = False
 ) -> OutputParity:
     expected, actual = np.asarray(expected), np.asarray(actual)
-    budget = Budget(atol, rtol, "spec" if expected.dtype.kind == "f" else "exact", allow)
-    return compare("y", expected, actual, budget, "test_data_set_3")
+    basis = "spec" if expected.dtype.kind == "f" else "exact"
+    budget = one_class(atol, rtol, basis, allow_nonfinite=allow)  # type: ignore[arg-type]
+    return compared(budget, (expected, actual))
+
+
+def compared(budget: Budget, *samples: tuple[Any, Any]) -> OutputParity:
+    """Of the samples ``test_data_set_3`` and those that follow."""
+    comparison = Comparison("y", budget)
+    for number, (expected, actual) in enumerate(samples, 3):
+        comparison.add(np.asarray(expected), np.asarray(actual), f"test_data_set_{number}")
+    return comparison.result()
 
 
 def test_equal_arrays_do_not_differ() -> None:
@@ -113,99 +120,31 @@ def test_float16_differences_do_not_overflow() -> None:
 
 
 def test_samples_add_up_and_the_worst_stays() -> None:
-    near = parity_of(samples=1, max_abs_diff=0.1, max_rel_diff=9, mismatched=1, elements=10)
-    far = parity_of(
-        samples=2, max_abs_diff=0.2, max_rel_diff=1, mismatched=2, elements=20, worst_set="far"
-    )
-    for row in (merge(near, far), merge(far, near)):
-        assert (row.samples, row.mismatched, row.elements) == (3, 3, 30)
-        assert (row.max_abs_diff, row.max_rel_diff, row.worst_set) == (0.2, 9, "far")
+    near, far = ([1.0, 2.0], [1.5, 2.0]), ([1.0, 2.0], [1.0, 7.0])
+    for samples, worst in (((near, far), 4), ((far, near), 3)):
+        row = compared(one_class(1.0, 0.0, "spec"), *samples)
+        assert (row.samples, row.mismatched, row.elements) == (2, 1, 4)
+        assert (row.max_abs_diff, row.worst_diff, row.budget_used) == (5, 5, 5)
+        assert (row.worst_set, row.worst_index) == (f"test_data_set_{worst}", (1,))
 
 
 def test_a_nan_in_any_sample_stays() -> None:
-    rows = [parity([1.0], [actual], atol=1) for actual in (1.0, float("nan"), 1.0)]
-    merged = merge(merge(rows[0], rows[1]), rows[2])
-    assert (merged.mismatched, merged.max_abs_diff) == (1, float("inf"))
-
-
-@pytest.mark.parametrize(
-    ("sections", "tolerance"),
-    [
-        ({"outputs": {"y": {"tolerance": OWN}}, "check": {"tolerance": WHOLE}}, [1.0, 0.5]),
-        ({"outputs": {"y": {}}, "check": {"tolerance": WHOLE}}, [0.1, 0.2]),
-        ({"outputs": {"z": {"tolerance": OWN}}, "check": {"tolerance": WHOLE}}, [0.1, 0.2]),
-        ({"check": {"tolerance": WHOLE}}, [0.1, 0.2]),
-        ({"outputs": {"y": {"tolerance": OWN}}}, [1.0, 0.5]),
-        ({}, [pytest.approx(2e-4), 1e-4]),
-    ],
-    ids=["output", "check", "another output", "check alone", "output alone", "auto"],
-)
-def test_the_nearest_tolerance_counts(sections: Any, tolerance: Any) -> None:
-    expected = [np.array([1, -2], np.float32)]
-    assert list(budget_for(spec_of(**sections), "y", expected, None)[:2]) == tolerance
-
-
-@pytest.mark.parametrize(
-    ("dtype", "share"), [("float16", 1e-2), ("float32", 1e-4), ("float64", 1e-10)]
-)
-def test_without_noise_auto_is_a_share_of_the_usual_magnitude_by_dtype(
-    dtype: str, share: float
-) -> None:
-    expected = [np.array([magnitude, 0], dtype) for magnitude in (-1, 3, 1000)]
-    budget = budget_for(spec_of(), "y", expected, None)
-    assert budget[:2] == pytest.approx((3 * share, share))
-    assert budget.basis == "dtype"
-
-
-@pytest.mark.parametrize(
-    ("noise", "share"),
-    [(1e-5, MULTIPLE * 1e-5 / 4), (0, 32 * 2**-23), (1e-7, 32 * 2**-23), (1, MOST["float32"])],
-    ids=["a multiple", "no noise at all", "less than rounding", "more than excuses anything"],
-)
-def test_auto_is_a_multiple_of_the_noise_between_two_ends(noise: float, share: float) -> None:
-    expected = [np.array([magnitude, 0], np.float32) for magnitude in (-1, 4, 1000)]
-    measured = Noise(name="y", max_abs=noise, sets=3)
-    budget = budget_for(spec_of(), "y", expected, measured)
-    assert budget[:2] == pytest.approx((4 * share, share))
-    assert budget.basis == "noise"
-
-
-def test_noise_of_float16_has_ends_of_its_own() -> None:
-    expected = [np.array([1, 0], np.float16)]
-    shares = [
-        budget_for(spec_of(), "y", expected, Noise(name="y", max_abs=noise, sets=1)).rtol
-        for noise in (0.0, 5e-4, 1.0)
-    ]
-    assert shares == pytest.approx([4 * 2**-10, MULTIPLE * 5e-4, MOST["float16"]])
-
-
-@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
-@pytest.mark.parametrize("sections", [{}, {"check": {"tolerance": WHOLE}}], ids=["auto", "asked"])
-def test_what_is_no_float_has_no_tolerance(dtype: str, sections: Any) -> None:
-    assert budget_for(spec_of(**sections), "y", [np.ones(3, dtype)], None) == (0, 0, "exact", False)
+    samples = [([1.0], [actual]) for actual in (1.0, NAN, 1.0)]
+    row = compared(one_class(1.0, 0.0, "spec"), *samples)
+    assert (row.mismatched, row.max_abs_diff) == (1, INF)
 
 
 def test_an_integer_output_is_held_to_a_tolerance_of_its_own() -> None:
     spec = spec_of(outputs={"y": {"tolerance": {"atol": 1, "rtol": 0}}})
     budget = budget_for(spec, "y", [np.array([3, 200], np.uint8)], None)
-    row = compare("y", np.array([3, 200, 7]), np.array([4, 198, 7]), budget, "test_data_set_0")
+    row = compared(budget, ([3, 200, 7], [4, 198, 7]))
     assert (row.basis, row.mismatched, row.max_abs_diff, row.budget_used) == ("spec", 1, 2, 2)
-
-
-@pytest.mark.parametrize("array", [np.zeros((0, 2), np.float32), np.array(0, np.float32)])
-def test_auto_of_an_output_of_nothing_or_zeros_is_relative_alone(array: Any) -> None:
-    assert budget_for(spec_of(), "y", [array], None)[:2] == (0, 1e-4)
 
 
 def test_allowed_nan_and_infinity_pass_where_pytorch_gives_the_same() -> None:
     row = parity([1.0, NAN, INF, -INF], [1.5, NAN, INF, -INF], atol=1, allow=True)
     assert (row.mismatched, row.max_abs_diff, row.allow_nonfinite) == (0, 0.5, True)
     assert row.max_rel_diff == 0.5
-
-
-def test_the_magnitude_is_that_of_finite_elements() -> None:
-    expected = [np.array([-INF, 2, NAN], np.float32)]
-    assert budget_for(spec_of(), "y", expected, None)[:2] == pytest.approx((2e-4, 1e-4))
 
 
 @pytest.mark.parametrize(
@@ -237,23 +176,55 @@ def test_ulps_are_counted_where_the_output_is_not_near_zero() -> None:
     assert parity(expected, actual, atol=1).max_ulp == pytest.approx(3)
 
 
-def test_cosine_and_sqnr_are_of_the_whole_output() -> None:
-    row = parity([3.0, 4.0], [3.0, 4.5], atol=1)
-    assert row.cosine == pytest.approx((9 + 18) / (5 * np.hypot(3, 4.5)))
-    assert row.sqnr_db == pytest.approx(10 * np.log10(25 / 0.25))
+def test_cosine_and_sqnr_are_of_the_class_that_does_worst() -> None:
+    budget = Budget((ClassBudget(0.0, 64, 1, 1), ClassBudget(1024, 64, 5e3, 1)), 0.0, "noise")
+    small, large = np.ones(64), np.full(64, 5e3)
+    row = compared(budget, ([*small, *large], [*-small, *large]))
+    assert row.cosine == pytest.approx(-1)
+    assert row.sqnr_db == pytest.approx(10 * np.log10(1 / 4))
+    assert [found.rms_diff for found in row.classes] == [2, 0]
     assert parity([3.0, 4.0], [3.0, 4.0]).sqnr_db is None
+
+
+def test_a_few_small_elements_say_nothing_of_the_direction() -> None:
+    budget = Budget((ClassBudget(0.0, 1, 1e-7, 1), ClassBudget(1, 2, 3.5, 1)), 0.0, "noise")
+    row = compared(budget, ([1e-7, 3.0, 4.0], [-1e-7, 3.0, 4.5]))
+    assert row.cosine == pytest.approx((9 + 18) / (5 * np.hypot(3, 4.5)))
 
 
 def test_rows_with_another_best_class_are_counted() -> None:
     expected = np.array([[1, 2, 3], [3, 2, 1], [0, 5, 4]], np.float32)
     actual = np.array([[1, 2, 3], [3, 2, 1], [0, 4, 5]], np.float32)
-    row = merge(parity(expected, actual, atol=2), parity(expected, expected))
+    row = compared(one_class(2, 0, "spec"), (expected, actual), (expected, expected))
     assert (row.rows, row.same_top1) == (6, 5)
 
 
-def test_the_worst_of_the_other_numbers_stays_too() -> None:
-    near = parity([[1.0, 2.0]], [[1.0, 2.0]], atol=1)
-    far = parity([[1.0, 2.0]], [[1.5, 2.0]], atol=1)
-    for row in (merge(near, far), merge(far, near)):
-        assert (row.sqnr_db, row.cosine) == (far.sqnr_db, far.cosine)
-        assert (row.max_ulp, row.budget_used) == (far.max_ulp, far.budget_used)
+def test_the_best_class_is_looked_for_beside_fills() -> None:
+    budget = Budget((ClassBudget(0.0, 4, 3, 9),), 0.0, "noise", fills=((1e9, 1.0),))
+    row = compared(budget, ([[1e9, 2, 3], [1e9, 5, 4]], [[1e9, 3, 2], [1e9, 5, 4]]))
+    assert (row.rows, row.same_top1) == (2, 1)
+
+
+@pytest.mark.parametrize(("actual", "mismatched"), [(-1e9, 0), (-1e9 + 64, 0), (-0.99e9, 1)])
+def test_a_fill_is_equal_up_to_rounding_and_belongs_to_no_class(
+    actual: float, mismatched: int
+) -> None:
+    budget = Budget((ClassBudget(0.0, 1, 1, 1e-6),), 0.0, "noise", fills=((-1e9, 100.0),))
+    row = compared(budget, ([1.0, -1e9], [1.0, actual]))
+    assert (row.mismatched, row.fills[0].mismatched) == (mismatched, mismatched)
+    assert (row.fills[0].elements, row.classes[0].mismatched) == (1, 0)
+
+
+def test_elements_of_each_class_have_the_tolerance_of_that_class() -> None:
+    budget = Budget((ClassBudget(0.5, 1, 1, 1e-3), ClassBudget(1024, 1, 5e3, 1)), 0.0, "noise")
+    row = compared(budget, ([0.25, 1.0, 5e3], [0.2505, 1.5, 5000.5]))
+    assert (row.mismatched, row.worst_index, row.atol) == (1, (1,), 1e-3)
+    assert [found.mismatched for found in row.classes] == [1, 0]
+
+
+@pytest.mark.parametrize(("limit", "beyond"), [(0.4, True), (0.6, False), (None, False)])
+def test_a_class_may_be_too_far_off_as_a_whole(limit: float | None, beyond: bool) -> None:
+    budget = Budget((ClassBudget(0.0, 2, 1, 1, limit),), 0.0, "noise")
+    row = compared(budget, ([1.0, 1.0], [1.5, 0.5]))
+    assert row.mismatched == 0
+    assert (row.beyond_rms is not None) is beyond

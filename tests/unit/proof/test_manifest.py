@@ -20,7 +20,7 @@ def test_proof_comes_back_as_it_was_written(toy_proof: tuple[Proof, Path]) -> No
     [
         (
             json.dumps({"schema_version": 1, "versions": {"flow": "0.1.0+g1a2b3c4"}}),
-            r"layout 1 of a proof, made by onnxproof 0.1.0\+g1a2b3c4; .* reads layout 2\. Prove",
+            r"layout 1 of a proof, made by onnxproof 0.1.0\+g1a2b3c4; .* reads layout 3\. Prove",
         ),
         ("[]", "is no proof that onnxproof wrote"),
         ("not json", "is no proof that onnxproof wrote"),

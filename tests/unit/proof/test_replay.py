@@ -14,8 +14,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from onnxproof.check.budget import Budget, ClassBudget, one_class
+from onnxproof.check.elementwise import Comparison
 from onnxproof.proof import replay
-from onnxproof.records import Proof
+from onnxproof.records import Basis, Proof
 
 PROGRAM = Path(replay.__file__)
 SIDES = ("pytorch", "onnx")
@@ -226,9 +228,43 @@ def test_it_needs_numpy_onnx_and_onnxruntime_alone() -> None:
     assert imported - sys.stdlib_module_names == {"numpy", "onnx", "onnxruntime"}
 
 
+def held_to(budget: Budget) -> dict[str, Any]:
+    """What proof.json says of an output that was held to ``budget``."""
+    row: dict[str, Any] = Comparison("y", budget).result().model_dump(mode="json")
+    return row
+
+
 def add(wanted: Any, found: Any, dtype: str, atol: float = 0, rtol: float = 0) -> replay.Row:
-    row = replay.Row("y", 0, 0, 0, 0.0, atol, rtol)
+    basis: Basis = "spec" if atol or np.dtype(dtype).kind == "f" else "exact"
+    row = replay.row_of(held_to(one_class(atol, rtol, basis)))
     return replay.add(row, np.asarray(wanted, dtype), np.asarray(found, dtype))
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-5, 1e-3, 0.5, 200.0])
+@pytest.mark.parametrize("place", range(7))
+def test_each_magnitude_class_and_each_fill_is_judged_as_in_the_check(
+    off: float, place: int
+) -> None:
+    budget = Budget(
+        (
+            ClassBudget(0.0, 2, 0.0, 1e-4),
+            ClassBudget(1.0, 3, 2.0, 1e-2, 1e-3),
+            ClassBudget(1024.0, 1, 5e3, 1.0, 90.0),
+        ),
+        1e-6,
+        "noise",
+        fills=((-1e9, 100.0),),
+    )
+    wanted = np.array([0.0, 1e-5, 1.0, 2.0, 3.0, 5e3, -1e9])
+    found = wanted.copy()
+    found[place] += off
+    comparison = Comparison("y", budget)
+    comparison.add(wanted, found, "test_data_set_0")
+    checked = comparison.result()
+    row = replay.add(replay.row_of(held_to(budget)), wanted, found)
+    assert row.mismatched == checked.mismatched
+    assert row.beyond is (checked.beyond_rms is not None)
+    assert replay.holds([row], same=True) is not bool(checked.mismatched or checked.beyond_rms)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +318,7 @@ def test_an_integer_may_differ_as_far_as_its_proof_allows() -> None:
 def test_where_the_proof_allows_nan_it_agrees_with_itself_alone(
     wanted: str, found: str, agree: bool, shape: tuple[int, ...]
 ) -> None:
-    row = replay.Row("y", 0, 0, 0, 0.0, 1e30, 1e30, True)
+    row = replay.row_of(held_to(one_class(1e30, 1e30, "spec", allow_nonfinite=True)))
     row = replay.add(row, np.full(shape, float(wanted)), np.full(shape, float(found)))
     assert bool(row.mismatched) is not agree
 

@@ -1,0 +1,276 @@
+"""What an element of an output is allowed to be away from PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from onnxproof.records import Basis, ClassNoise, Noise, OutputParity, Rounding
+from onnxproof.samples.magnitude import (
+    ZERO,
+    ClassStatistics,
+    class_statistics,
+    fills_of,
+    low_of,
+)
+from onnxproof.spec import Provider, Spec, Tolerance
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MULTIPLE: Final = 20
+"""Of PyTorch's own noise that the graph may be away.
+
+Another order of the same additions gives another answer that is about as far from the exact one, so
+two implementations differ by about twice the noise (docs/tolerance.md has what was measured).
+"""
+UNKNOWN: Final = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
+"""A share of the magnitude where no noise could be measured."""
+LEAST_ULPS: Final = {"float16": 4, "float32": 32, "float64": 32}
+"""Of a class's magnitude: a model without additions has no noise, and ``exp`` still differs."""
+LEAST_ELEMENTS: Final = 64
+"""Measured in a class, for its noise to be its own; fewer may have been lucky."""
+LONE: Final = 1000
+"""Of so many elements one lies by chance so near zero that it is in a class of its own."""
+MOST_RMS_SHARE: Final = 0.01
+"""Of a class's magnitude that its elements may differ by as a whole."""
+RMS_MULTIPLE: Final = 6
+"""Of PyTorch's noise that they may differ by as a whole where that is more."""
+MULTIPLE_OF_ROUNDING: Final = 4
+"""Of what rounding does to PyTorch that a provider may be away: it rounds the same operands, and
+some between them, in another order (docs/tolerance.md has what was measured)."""
+UNKNOWN_ROUNDING: Final = {"tf32": 1e-2, "float16": 1e-2, "bfloat16": 8e-2}
+"""A share of the magnitude where forward did not run with rounded products."""
+
+
+class ClassBudget(NamedTuple):
+    """Of the elements from ``low`` up to the next class; magnitudes are root mean squares."""
+
+    low: float
+    elements: int
+    rms: float
+    atol: float
+    max_rms_diff: float | None = None
+
+
+class Budget(NamedTuple):
+    """An element passes when ``|onnx - torch| <= atol + rtol * |torch|``, ``atol`` of its class."""
+
+    classes: tuple[ClassBudget, ...]
+    rtol: float
+    basis: Basis
+    allow_nonfinite: bool = False
+    fills: tuple[tuple[float, float], ...] = ()  # values that are no numbers, each with its atol
+
+    def allowed(self, wanted: np.ndarray) -> np.ndarray:
+        """How far each element may be away; nothing where ``wanted``, float64, is not finite."""
+        import numpy as np
+
+        atols = np.asarray([row.atol for row in self.classes] or [0.0])
+        allowed = np.asarray(atols[self.indices(wanted)] + self.rtol * np.abs(wanted))
+        for value, atol in self.fills:
+            allowed[wanted == value] = atol
+        allowed[~np.isfinite(wanted)] = 0.0
+        return allowed
+
+    def indices(self, wanted: np.ndarray) -> np.ndarray:
+        """Which class each element belongs to, int64; what is below all, to the first."""
+        import numpy as np
+
+        magnitudes = np.abs(np.where(np.isfinite(wanted), wanted, 0.0))
+        found = np.searchsorted([row.low for row in self.classes], magnitudes, "right")
+        return np.maximum(np.asarray(found) - 1, 0)
+
+
+def budget_of(row: OutputParity) -> Budget:
+    """The budget that ``row`` was held to."""
+    classes = tuple(
+        ClassBudget(found.low, found.elements, found.rms, found.atol, found.max_rms_diff)
+        for found in row.classes
+    )
+    fills = tuple((fill.value, fill.atol) for fill in row.fills)
+    return Budget(classes, row.rtol, row.basis, row.allow_nonfinite, fills)
+
+
+def budget_by_share(expected: np.ndarray, share: float) -> Budget:
+    """A share of the magnitude of each class of ``expected``, whose noise nobody measured."""
+    fills = fills_of([expected])
+    classes = _by_share(class_statistics([expected], fills), share)
+    return Budget(classes, share, "dtype", fills=tuple((fill, share * abs(fill)) for fill in fills))
+
+
+def one_class(
+    atol: float, rtol: float, basis: Basis, *, elements: int = 0, allow_nonfinite: bool = False
+) -> Budget:
+    """The same for every element."""
+    return Budget((ClassBudget(0.0, elements, 0.0, atol),), rtol, basis, allow_nonfinite)
+
+
+def budget_for(
+    spec: Spec, name: str, expected: Sequence[np.ndarray], noise: Noise | None
+) -> Budget:
+    """What output ``name`` is held to in every sample.
+
+    A tolerance in the spec overrides. Otherwise integers and booleans must be equal: a share of a
+    token's number is another token. A float may be ``MULTIPLE`` of PyTorch's noise away, as it was
+    measured among elements of its own magnitude. One table serves the check, the proof and every
+    replay.
+    """
+    output = spec.outputs.get(name)
+    allow = output is not None and output.nonfinite == "allow"
+    elements = sum(array.size for array in expected)
+    if output is not None and isinstance(output.tolerance, Tolerance):
+        asked = output.tolerance
+    elif expected[0].dtype.kind != "f":
+        return one_class(0.0, 0.0, "exact", elements=elements)
+    elif isinstance(spec.check.tolerance, Tolerance):
+        asked = spec.check.tolerance
+    else:
+        return _derived(expected, noise, allow_nonfinite=allow)
+    return one_class(asked.atol, asked.rtol, "spec", elements=elements, allow_nonfinite=allow)
+
+
+def budget_on(
+    provider: Provider,
+    precision: str,
+    usual: Budget,
+    expected: Sequence[np.ndarray],
+    rounding: Rounding | None,
+) -> Budget:
+    """What an output is held to on a provider whose products may round to ``precision``.
+
+    A tolerance of the provider in the spec overrides. A tolerance of the whole check and equality
+    stay as they are. In float32 it is the usual one, and never less than that.
+    """
+    if isinstance(provider.tolerance, Tolerance):
+        if usual.basis == "exact":
+            return usual
+        asked = provider.tolerance
+        elements = sum(array.size for array in expected)
+        return one_class(
+            asked.atol,
+            asked.rtol,
+            "spec",
+            elements=elements,
+            allow_nonfinite=usual.allow_nonfinite,
+        )
+    if precision == "float32" or usual.basis in {"spec", "exact"}:
+        return usual
+    fills = tuple(value for value, _ in usual.fills)
+    statistics = class_statistics(expected, fills)
+    if rounding is not None:
+        found = _by_noise(statistics, rounding.classes, MULTIPLE_OF_ROUNDING, usual.rtol)
+    else:
+        found = _by_share(statistics, UNKNOWN_ROUNDING[precision])
+    rtol = usual.rtol if rounding is not None else UNKNOWN_ROUNDING[precision]
+    return usual._replace(
+        classes=tuple(map(_wider, found, usual.classes)), rtol=rtol, basis="rounding"
+    )
+
+
+def _wider(one: ClassBudget, other: ClassBudget) -> ClassBudget:
+    """Of two budgets for one class what allows more."""
+    limits = (one.max_rms_diff, other.max_rms_diff)
+    both = [limit for limit in limits if limit is not None]
+    return one._replace(
+        atol=max(one.atol, other.atol), max_rms_diff=max(both) if len(both) == 2 else None
+    )
+
+
+def _derived(
+    expected: Sequence[np.ndarray], noise: Noise | None, *, allow_nonfinite: bool
+) -> Budget:
+    """From PyTorch's noise, or by dtype where it is not known."""
+    import numpy as np
+
+    dtype = str(expected[0].dtype)
+    fills = fills_of(expected)
+    statistics = class_statistics(expected, fills)
+    least = LEAST_ULPS[dtype] * float(np.finfo(dtype).eps)
+    exact = tuple((value, least * abs(value)) for value in fills)
+    if noise is None:
+        share = UNKNOWN[dtype]
+        return Budget(_by_share(statistics, share), share, "dtype", allow_nonfinite, exact)
+    classes = _by_noise(statistics, noise.classes, MULTIPLE, least)
+    return Budget(classes, least, "noise", allow_nonfinite, exact)
+
+
+def _by_noise(
+    statistics: Mapping[int, ClassStatistics],
+    measured: Iterable[ClassNoise],
+    multiple: float,
+    least: float,
+) -> tuple[ClassBudget, ...]:
+    """Of each class a multiple of its noise, and at least ``least`` of its magnitude."""
+    noise = {row.low: row for row in measured}
+    found: dict[int, ClassBudget] = {}
+    taken: dict[int, tuple[float, float]] = {}  # the largest, and the root mean square
+    for number in _from_large_to_small(statistics):
+        own, seen = noise.get(low_of(number)), statistics[number]
+        largest, rms = (own.max_abs, own.rms) if own else (0.0, 0.0)
+        above = _class_above(number, statistics)
+        if above is not None and (own is None or own.elements < LEAST_ELEMENTS):
+            largest, rms = max(largest, taken[above][0]), max(rms, taken[above][1])
+        elif own is None:
+            largest, rms = _as_a_share(number, statistics, noise)
+        taken[number] = largest, rms
+        atol = max(multiple * largest, least * seen.rms)
+        limit = max(MOST_RMS_SHARE * seen.rms, RMS_MULTIPLE * rms)
+        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol, limit)
+    zeros = noise.get(0.0)
+    return _with_zeros(found, statistics, multiple * zeros.max_abs if zeros else 0.0)
+
+
+def _by_share(statistics: Mapping[int, ClassStatistics], share: float) -> tuple[ClassBudget, ...]:
+    """Of each class a share of its magnitude, or of the largest from which no gap parts it.
+
+    Where the noise is not known, small elements may be what large ones cancelled to.
+    """
+    found: dict[int, ClassBudget] = {}
+    for number in _from_large_to_small(statistics):
+        seen = statistics[number]
+        above = _class_above(number, statistics)
+        atol = max(share * seen.rms, found[above].atol if above is not None else 0.0)
+        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol)
+    return _with_zeros(found, statistics, 0.0)
+
+
+def _from_large_to_small(statistics: Mapping[int, ClassStatistics]) -> list[int]:
+    return sorted((number for number in statistics if number != ZERO), reverse=True)
+
+
+def _class_above(number: int, statistics: Mapping[int, ClassStatistics]) -> int | None:
+    """The next larger class, which has elements of its own noise's kind; None where there is none.
+
+    Across an empty class a few elements alone are taken for large ones that cancelled.
+    """
+    larger = [other for other in statistics if other > number]
+    if not larger:
+        return None
+    nearest = min(larger)
+    lone = max(1, statistics[nearest].elements // LONE)
+    return nearest if nearest == number + 1 or statistics[number].elements <= lone else None
+
+
+def _as_a_share(
+    number: int, statistics: Mapping[int, ClassStatistics], noise: Mapping[float, ClassNoise]
+) -> tuple[float, float]:
+    """Noise of the largest class, of which no sample was measured: as far as smaller ones have."""
+    rms = statistics[number].rms
+    shares = [
+        (row.max_abs / statistics[other].rms * rms, row.rms / statistics[other].rms * rms)
+        for other in statistics
+        if other != ZERO and (row := noise.get(low_of(other)))
+    ]
+    return max(shares, default=(0.0, 0.0))
+
+
+def _with_zeros(
+    found: Mapping[int, ClassBudget], statistics: Mapping[int, ClassStatistics], own: float
+) -> tuple[ClassBudget, ...]:
+    """The classes, smallest first; zeros are held to what the smallest numbers are."""
+    rows = [found[number] for number in sorted(found)]
+    if ZERO in statistics:
+        atol = max(own, rows[0].atol if rows else 0.0)
+        rows.insert(0, ClassBudget(0.0, statistics[ZERO].elements, 0.0, atol))
+    return tuple(rows)
