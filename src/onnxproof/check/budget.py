@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from onnxproof.check.class_budget import ClassBudget, by_noise, by_share
 from onnxproof.records import Basis, ClassNoise, Noise, OutputParity, Rounding
 from onnxproof.samples.magnitude import (
-    ZERO,
-    ClassStatistics,
     class_statistics,
     fills_of,
-    low_of,
 )
 from onnxproof.spec import Provider, Spec, Tolerance
 
@@ -28,29 +26,11 @@ UNKNOWN: Final = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
 """A share of the magnitude where no noise could be measured."""
 LEAST_ULPS: Final = {"float16": 4, "float32": 32, "float64": 32}
 """Of a class's magnitude: a model without additions has no noise, and ``exp`` still differs."""
-LEAST_ELEMENTS: Final = 64
-"""Measured in a class, for its noise to be its own; fewer may have been lucky."""
-LONE: Final = 1000
-"""Of so many elements one lies by chance so near zero that it is in a class of its own."""
-MOST_RMS_SHARE: Final = 0.01
-"""Of a class's magnitude that its elements may differ by as a whole."""
-RMS_MULTIPLE: Final = 6
-"""Of PyTorch's noise that they may differ by as a whole where that is more."""
 MULTIPLE_OF_ROUNDING: Final = 4
 """Of what rounding does to PyTorch that a provider may be away: it rounds the same operands, and
 some between them, in another order (docs/tolerance.md has what was measured)."""
 UNKNOWN_ROUNDING: Final = {"tf32": 1e-2, "float16": 1e-2, "bfloat16": 8e-2}
 """A share of the magnitude where forward did not run with rounded products."""
-
-
-class ClassBudget(NamedTuple):
-    """Of the elements from ``low`` up to the next class; magnitudes are root mean squares."""
-
-    low: float
-    elements: int
-    rms: float
-    atol: float
-    max_rms_diff: float | None = None
 
 
 class Budget(NamedTuple):
@@ -95,8 +75,41 @@ def budget_of(row: OutputParity) -> Budget:
 def budget_by_share(expected: np.ndarray, share: float) -> Budget:
     """A share of the magnitude of each class of ``expected``, whose noise nobody measured."""
     fills = fills_of([expected])
-    classes = _by_share(class_statistics([expected], fills), share)
+    classes = by_share(class_statistics([expected], fills), share)
     return Budget(classes, share, "dtype", fills=tuple((fill, share * abs(fill)) for fill in fills))
+
+
+def budget_by_noise(
+    expected: np.ndarray, measured: Iterable[ClassNoise], multiple: float = MULTIPLE
+) -> Budget:
+    """A multiple of the noise that was measured in ``expected`` alone, class by class."""
+    import numpy as np
+
+    dtype = str(expected.dtype)
+    least = LEAST_ULPS[dtype] * float(np.finfo(dtype).eps)
+    fills = fills_of([expected])
+    classes = by_noise(class_statistics([expected], fills), measured, multiple, least)
+    return Budget(classes, least, "noise", fills=tuple((fill, least * abs(fill)) for fill in fills))
+
+
+def wider(own: Budget, usual: Budget) -> Budget:
+    """``own`` with nothing below what ``usual`` allows to elements of the same size."""
+    import numpy as np
+
+    def at_least(row: ClassBudget) -> ClassBudget:
+        if not usual.classes:
+            return row
+        there = usual.classes[int(usual.indices(np.array(row.low)))]
+        limits = [limit for limit in (row.max_rms_diff, there.max_rms_diff) if limit is not None]
+        return row._replace(
+            atol=max(row.atol, there.atol), max_rms_diff=max(limits) if limits else None
+        )
+
+    return own._replace(
+        classes=tuple(map(at_least, own.classes)),
+        rtol=max(own.rtol, usual.rtol),
+        allow_nonfinite=usual.allow_nonfinite,
+    )
 
 
 def one_class(
@@ -159,9 +172,9 @@ def budget_on(
     fills = tuple(value for value, _ in usual.fills)
     statistics = class_statistics(expected, fills)
     if rounding is not None:
-        found = _by_noise(statistics, rounding.classes, MULTIPLE_OF_ROUNDING, usual.rtol)
+        found = by_noise(statistics, rounding.classes, MULTIPLE_OF_ROUNDING, usual.rtol)
     else:
-        found = _by_share(statistics, UNKNOWN_ROUNDING[precision])
+        found = by_share(statistics, UNKNOWN_ROUNDING[precision])
     rtol = usual.rtol if rounding is not None else UNKNOWN_ROUNDING[precision]
     return usual._replace(
         classes=tuple(map(_wider, found, usual.classes)), rtol=rtol, basis="rounding"
@@ -190,87 +203,6 @@ def _derived(
     exact = tuple((value, least * abs(value)) for value in fills)
     if noise is None:
         share = UNKNOWN[dtype]
-        return Budget(_by_share(statistics, share), share, "dtype", allow_nonfinite, exact)
-    classes = _by_noise(statistics, noise.classes, MULTIPLE, least)
+        return Budget(by_share(statistics, share), share, "dtype", allow_nonfinite, exact)
+    classes = by_noise(statistics, noise.classes, MULTIPLE, least)
     return Budget(classes, least, "noise", allow_nonfinite, exact)
-
-
-def _by_noise(
-    statistics: Mapping[int, ClassStatistics],
-    measured: Iterable[ClassNoise],
-    multiple: float,
-    least: float,
-) -> tuple[ClassBudget, ...]:
-    """Of each class a multiple of its noise, and at least ``least`` of its magnitude."""
-    noise = {row.low: row for row in measured}
-    found: dict[int, ClassBudget] = {}
-    taken: dict[int, tuple[float, float]] = {}  # the largest, and the root mean square
-    for number in _from_large_to_small(statistics):
-        own, seen = noise.get(low_of(number)), statistics[number]
-        largest, rms = (own.max_abs, own.rms) if own else (0.0, 0.0)
-        above = _class_above(number, statistics)
-        if above is not None and (own is None or own.elements < LEAST_ELEMENTS):
-            largest, rms = max(largest, taken[above][0]), max(rms, taken[above][1])
-        elif own is None:
-            largest, rms = _as_a_share(number, statistics, noise)
-        taken[number] = largest, rms
-        atol = max(multiple * largest, least * seen.rms)
-        limit = max(MOST_RMS_SHARE * seen.rms, RMS_MULTIPLE * rms)
-        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol, limit)
-    zeros = noise.get(0.0)
-    return _with_zeros(found, statistics, multiple * zeros.max_abs if zeros else 0.0)
-
-
-def _by_share(statistics: Mapping[int, ClassStatistics], share: float) -> tuple[ClassBudget, ...]:
-    """Of each class a share of its magnitude, or of the largest from which no gap parts it.
-
-    Where the noise is not known, small elements may be what large ones cancelled to.
-    """
-    found: dict[int, ClassBudget] = {}
-    for number in _from_large_to_small(statistics):
-        seen = statistics[number]
-        above = _class_above(number, statistics)
-        atol = max(share * seen.rms, found[above].atol if above is not None else 0.0)
-        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol)
-    return _with_zeros(found, statistics, 0.0)
-
-
-def _from_large_to_small(statistics: Mapping[int, ClassStatistics]) -> list[int]:
-    return sorted((number for number in statistics if number != ZERO), reverse=True)
-
-
-def _class_above(number: int, statistics: Mapping[int, ClassStatistics]) -> int | None:
-    """The next larger class, which has elements of its own noise's kind; None where there is none.
-
-    Across an empty class a few elements alone are taken for large ones that cancelled.
-    """
-    larger = [other for other in statistics if other > number]
-    if not larger:
-        return None
-    nearest = min(larger)
-    lone = max(1, statistics[nearest].elements // LONE)
-    return nearest if nearest == number + 1 or statistics[number].elements <= lone else None
-
-
-def _as_a_share(
-    number: int, statistics: Mapping[int, ClassStatistics], noise: Mapping[float, ClassNoise]
-) -> tuple[float, float]:
-    """Noise of the largest class, of which no sample was measured: as far as smaller ones have."""
-    rms = statistics[number].rms
-    shares = [
-        (row.max_abs / statistics[other].rms * rms, row.rms / statistics[other].rms * rms)
-        for other in statistics
-        if other != ZERO and (row := noise.get(low_of(other)))
-    ]
-    return max(shares, default=(0.0, 0.0))
-
-
-def _with_zeros(
-    found: Mapping[int, ClassBudget], statistics: Mapping[int, ClassStatistics], own: float
-) -> tuple[ClassBudget, ...]:
-    """The classes, smallest first; zeros are held to what the smallest numbers are."""
-    rows = [found[number] for number in sorted(found)]
-    if ZERO in statistics:
-        atol = max(own, rows[0].atol if rows else 0.0)
-        rows.insert(0, ClassBudget(0.0, statistics[ZERO].elements, 0.0, atol))
-    return tuple(rows)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onnxproof.check.budget import LEAST_ELEMENTS, Budget
+from onnxproof.check.budget import Budget
+from onnxproof.check.class_budget import LEAST_ELEMENTS
 from onnxproof.records import ClassParity, FillParity, OutputParity
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from onnxproof.errors import one_line
 from onnxproof.progress import say
-from onnxproof.records import OutputParity, Reference, Verdict, Work
+from onnxproof.records import GridPoint, OutputParity, Reference, Verdict, Work
 from onnxproof.records.parity import BASES
 from onnxproof.samples.grid import affordable
 from onnxproof.samples.sample_files import read_set
@@ -38,7 +38,7 @@ def check_parity(
     while there is time: ONNX Runtime's rewrites change with shapes, not with values. Both are held
     to the same tolerance.
     """
-    points = [point for point in reference.points if point.sets]
+    points = covered(reference)
     if optimized:
         sets: Iterable[str] = (set_name for point in points for set_name in point.sets)
         return parity_verdict("parity", spec, work, session, reference, sets)
@@ -46,12 +46,17 @@ def check_parity(
     return parity_verdict("parity_unoptimized", spec, work, session, reference, sets)
 
 
+def covered(reference: Reference) -> list[GridPoint]:
+    """Points with samples that are held to one budget; edge samples have budgets of their own."""
+    return [point for point in reference.points if point.sets and point.values != "edges"]
+
+
 def check_overflow(spec: Spec, work: Work, session: Session, reference: Reference) -> Verdict:
     """The verdict on a graph that overflows where float16 does; see ``onnxproof.check.float16``.
 
     One sample of each shape, cheapest first, while there is time.
     """
-    points = [point for point in reference.points if point.sets]
+    points = covered(reference)
     sets = (point.sets[0] for point in affordable(points, UNOPTIMIZED_SECONDS))
     verdict, _ = parity_verdict("parity_float16", spec, work, session, reference, sets)
     if verdict.outcome == "failed":
@@ -93,9 +98,10 @@ def parity_verdict(
         return Verdict(name=name, outcome="failed", reason=reason), parity
     used = max(row.budget_used or 0.0 for row in parity)
     taken = set(compared)
-    shapes = sum(1 for point in reference.points if taken & set(point.sets))
+    points = [point for point in reference.points if point.values != "edges"]
+    shapes = sum(1 for point in points if taken & set(point.sets))
     reason = f"{shapes} shapes, {len(compared)} samples within tolerance, {used:.2g} of it used"
-    if left_out := len(reference.points) - shapes:
+    if left_out := len(points) - shapes:
         reason += f"; {left_out} shapes were beyond the budget"
     return Verdict(name=name, outcome="passed", reason=reason), parity
 
@@ -138,7 +144,7 @@ def compare_all(
     """
     from onnxproof.check.elementwise import Comparison
 
-    every = [name for point in reference.points for name in point.sets]
+    every = [name for point in covered(reference) for name in point.sets]
     saved = {name: read_set(Path(work.path(reference.folder, name))) for name in every}
     outputs = {
         output.name: [saved[name][1][output.name] for name in every] for output in reference.outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from onnxproof.check.parity import parity_verdict
+from onnxproof.check.parity import covered, parity_verdict
 from onnxproof.errors import OnnxproofError, one_line
 from onnxproof.records import Candidate, Outcome, ProviderCheck, Run, Verdict
 from onnxproof.runtime import Profiling, open_session, precision_of
@@ -65,7 +65,7 @@ def check_provider(
         outcome: Outcome = "failed" if provider.required else "skipped"
         verdict = Verdict(name=name, outcome=outcome, reason=reason)
         return ProviderCheck(provider=provider.name, precision=precision, verdict=verdict)
-    sets = [set_name for point in reference.points for set_name in point.sets]
+    sets = [set_name for point in covered(reference) for set_name in point.sets]
     verdict, parity = parity_verdict(name, run.spec, work, session, reference, sets, provider)
     feed, _ = read_set(Path(work.path(reference.folder, sets[0])))
     placement = session.placement(feed if verdict.outcome == "passed" else None)

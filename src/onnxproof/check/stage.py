@@ -13,6 +13,7 @@ from onnxproof.isolation.child import run_in_child
 from onnxproof.records import (
     Candidate,
     CheckResult,
+    EdgeCheck,
     Metric,
     OutputParity,
     ProviderCheck,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from onnxproof.runtime import Session
 
 VERDICTS = (
-    "bytes", "structure", "contract", "weights", "session", "parity", "parity_unoptimized",
+    "bytes", "structure", "contract", "weights", "session", "parity", "edges", "parity_unoptimized",
 )  # fmt: skip
 """In this order, with ``metric`` after ``parity``; after a failure the rest is ``not_reached``.
 Of a graph with float16 results ``parity_float16`` comes last.
@@ -75,6 +76,7 @@ def check_in_child(run: Run, candidate: Candidate) -> CheckResult:
         verdicts=tuple(verdicts[name] for name in (*wanted, *sorted(set(verdicts) - set(wanted)))),
         weight_match=checker.weight_match,
         parity=checker.parity,
+        edges=checker.edges,
         metric=checker.metric,
         kernels=checker.kernels,
         providers=checker.providers,
@@ -89,6 +91,7 @@ class _Checker:
         self.path = Path(self.work.path(self.candidate.model.path))
         self.weight_match: WeightMatch | None = None
         self.parity: tuple[OutputParity, ...] = ()
+        self.edges: tuple[EdgeCheck, ...] = ()
         self.metric: Metric | None = None
         self.kernels: dict[str, int] = {}
         self.providers: tuple[ProviderCheck, ...] = ()
@@ -108,8 +111,10 @@ class _Checker:
         self.kernels = self._kernels(session)
         verdict, self.parity = self._parity(session, optimized=True)
         yield verdict
-        if self.spec.dataset is not None and verdict.outcome == "passed":
-            yield self._metric(session)
+        if verdict.outcome == "passed":
+            yield self._edges(session)
+            if self.spec.dataset is not None:
+                yield self._metric(session)
         del session  # before there is another with the same weights
         session, verdict = self._open("parity_unoptimized")
         verdict = self._parity(session, optimized=False)[0] if session else verdict
@@ -173,6 +178,12 @@ class _Checker:
     ) -> tuple[Verdict, tuple[OutputParity, ...]]:
         reference = self.loaded.reference
         return check_parity(self.spec, self.work, session, reference, optimized=optimized)
+
+    def _edges(self, session: Session) -> Verdict:
+        from onnxproof.check.edges import check_edges
+
+        verdict, self.edges = check_edges(self.work, session, self.loaded.reference, self.parity)
+        return verdict
 
     def _overflowing(self) -> Iterator[Verdict]:
         """Of a graph that computes in float16: as a GPU computes it, infinite beyond 65504."""

@@ -71,6 +71,16 @@ class Candidate(Record):
         return all(file.unchanged(folder) for file in self.files)
 
 
+class EdgeCheck(Record):
+    """What was found on one edge sample."""
+
+    folder: str  # its test_data_set
+    values: str  # "x: 0"
+    outcome: Outcome  # skipped: it differs in what follows from the sign of zero alone
+    reason: str = ""  # of a failure
+    parity: tuple[OutputParity, ...] = ()  # of every output, with this sample's budgets
+
+
 class CheckResult(Record):
     """Verdicts on one candidate, in the order in which they were reached."""
 
@@ -80,6 +90,7 @@ class CheckResult(Record):
     verdicts: tuple[Verdict, ...]
     weight_match: WeightMatch | None = None  # None where the check did not get there
     parity: tuple[OutputParity, ...] = ()
+    edges: tuple[EdgeCheck, ...] = ()
     metric: Metric | None = None
     kernels: dict[str, int] = Field(default_factory=dict)  # by operator, as ONNX Runtime ran them
     providers: tuple[ProviderCheck, ...] = ()  # of benchmark.providers, besides the CPU's

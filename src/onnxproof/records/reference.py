@@ -27,7 +27,7 @@ class GridPoint(Record):
     outcome: Outcome
     reason: str = ""
     sets: tuple[str, ...] = ()  # folders below the reference, e.g. "test_data_set_0"
-    values: Literal["seeded", "dataset"] = "seeded"
+    values: Literal["seeded", "dataset", "sizes", "edges"] = "seeded"
 
 
 class Metric(Record):
@@ -68,6 +68,42 @@ class Rounding(Record):
     classes: tuple[ClassNoise, ...] = ()  # smallest first
 
 
+class DrawnValues(Record):
+    """What the samples hold of one input."""
+
+    name: str
+    values: str  # as in the spec: normal, uniform, integers, ...
+    least: float | None  # of the seeded samples; None where none has an element
+    largest: float | None
+    edges: tuple[str, ...] = ()  # edge samples in which it changes
+
+
+class EdgeClass(Record):
+    """What elements of one magnitude class of one output are allowed in one sample alone."""
+
+    low: float
+    elements: int
+    rms: float
+    atol: float
+    max_rms_diff: float | None = None
+
+
+class EdgeOutput(Record):
+    """PyTorch's own noise in one output of a sample, as a budget; and what it leaves undecided."""
+
+    name: str
+    classes: tuple[EdgeClass, ...] = ()
+    undecided: tuple[int, ...] = ()  # flat indices: there PyTorch itself gives another answer
+
+
+class EdgeSample(Record):
+    """One sample of values that a seeded draw hardly has."""
+
+    folder: str  # its test_data_set
+    values: str  # "x: 0"
+    outputs: tuple[EdgeOutput, ...] = ()
+
+
 class Reference(Record):
     """Seeded inputs and PyTorch's outputs for them, saved as ``test_data_set_N``."""
 
@@ -82,6 +118,8 @@ class Reference(Record):
     noise: tuple[Noise, ...] = ()  # of float outputs; empty where it could not be measured
     noise_missing: str = ""  # why
     rounding: tuple[Rounding, ...] = ()  # for the precisions of the spec's providers, below float32
+    drawn: tuple[DrawnValues, ...] = ()
+    edges: tuple[EdgeSample, ...] = ()
 
 
 class Loaded(Record):

@@ -16,6 +16,8 @@ from onnxproof.samples.grid import affordable
 if TYPE_CHECKING:
     import numpy as np
 
+    from onnxproof.reference.edge_samples import Asked
+    from onnxproof.reference.outputs import Outputs
     from onnxproof.source.module import SourceModule
 
 MAX_WEIGHTS_BYTES: Final = 2**30
@@ -75,6 +77,23 @@ def measure_noise(
         if found.sets
     )
     return Floor(noise, "" if noise else "forward computes in a dtype of its own")
+
+
+def answers_in_float64(
+    source: SourceModule, asked: list[Asked], sizes: dict[str, int], weights_bytes: int
+) -> list[Outputs | None]:
+    """What the module, converted in place, answers to samples; None where it does not run so."""
+    if weights_bytes > MAX_WEIGHTS_BYTES:
+        return [None] * len(asked)
+    found: list[Outputs | None] = []
+    with _in_float64(source):
+        for sample in asked:
+            try:
+                answer = _exact(source, sample.edge.feed, sizes)
+                found.append({name: array.copy() for name, array in answer.items()})
+            except (LoadError, SpecError, RuntimeError, TypeError, ValueError):
+                found.append(None)
+    return found
 
 
 @contextmanager

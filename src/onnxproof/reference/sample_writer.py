@@ -7,23 +7,38 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from onnxproof.errors import ReferenceRefused
 from onnxproof.progress import say
-from onnxproof.records import GridPoint, Metric, Outcome, Reference, TensorRecord, Work
+from onnxproof.records import (
+    DrawnValues,
+    EdgeSample,
+    GridPoint,
+    Metric,
+    Outcome,
+    Reference,
+    TensorRecord,
+    Work,
+)
+from onnxproof.reference.edge_samples import Edges, judged
+from onnxproof.reference.noise_floor import answers_in_float64
+from onnxproof.reference.output_shapes import describe_outputs
 from onnxproof.reference.outputs import Outputs, run
+from onnxproof.reference.payable_points import PayablePoints
 from onnxproof.reference.unused_inputs import unused_inputs
 from onnxproof.samples.dataset import first_rows, sizes_of
 from onnxproof.samples.generate import Feed, draw
-from onnxproof.samples.grid import Sizes, example_sizes, label, settled_shape, shape_grid
+from onnxproof.samples.grid import (
+    Sizes,
+    example_sizes,
+    label,
+    settled_shape,
+    shape_grid,
+)
 from onnxproof.samples.sample_files import write_set
 from onnxproof.source.module import SourceModule
 from onnxproof.spec import Spec
-from onnxproof.spec.dims import evaluate, names_in
-
-if TYPE_CHECKING:
-    pass
 
 FOLDER: Final = "."
 """Beside the model, as ONNX lays out its own backend tests and onnx_test_runner reads them."""
@@ -47,6 +62,8 @@ class ReferenceWriter:
         self.folder = Path(work.path(FOLDER))
         self.size_bytes = 0
         self.sets = 0
+        self.drawn: dict[str, tuple[float, float]] = {}
+        self.payable = PayablePoints(source)
         self.digest = hashlib.sha256()
         self.outputs_at: list[tuple[Sizes, Outputs]] = []
 
@@ -67,7 +84,9 @@ class ReferenceWriter:
             say("load", f"PyTorch at {label(sizes)}", number, len(points))
             answer = self.at_example if sizes == example else None
             covered.append(self._cover(sizes, deadline, [self._draw(sizes, 0)], answer=answer))
+        covered += self._cover_joint(covered, deadline)
         covered = list(self._more_of(covered, deadline))
+        covered += self._cover_every_size(covered, deadline)
         if self.spec.dataset is not None:
             covered += self._cover_rows(deadline)
         return Reference(
@@ -89,7 +108,36 @@ class ReferenceWriter:
             size_bytes=self.size_bytes,
             digest=self.digest.hexdigest(),
             metric=metric,
+            drawn=tuple(self._drawn()),
         )
+
+    def _note_drawn(self, feed: Feed) -> None:
+        for name, array in feed.items():
+            if array.size:
+                least, largest = self.drawn.get(name, (float("inf"), -float("inf")))
+                ends = float(array.min()), float(array.max())
+                self.drawn[name] = min(least, ends[0]), max(largest, ends[1])
+
+    def _drawn(self) -> Iterator[DrawnValues]:
+        for name, input_spec in self.spec.inputs.items():
+            least, largest = self.drawn.get(name, (None, None))
+            yield DrawnValues(name=name, values=input_spec.values, least=least, largest=largest)
+
+    def _cover_joint(self, covered: Sequence[GridPoint], deadline: float) -> list[GridPoint]:
+        """All dims large together; a point that is not reached where that is not all of them."""
+        joint, left_out = self.payable.joint([point.dims for point in covered])
+        found = [self._cover(joint, deadline, [self._draw(joint, 0)])] if joint else []
+        return found + left_out
+
+    def _cover_every_size(
+        self, covered: Sequence[GridPoint], deadline: float
+    ) -> Iterator[GridPoint]:
+        """One sample at each size of each dim, where an operator computes with sizes in floats."""
+        sizes = self.payable.every_size([point.dims for point in covered])
+        for number, point in enumerate(sizes):
+            say("load", f"PyTorch at {label(point)}", number, len(sizes))
+            covered_point = self._cover(point, deadline, [self._draw(point, 0)])
+            yield covered_point.model_copy(update={"values": "sizes"})
 
     def _more_of(self, covered: Sequence[GridPoint], deadline: float) -> Iterator[GridPoint]:
         """The points with further samples, cheapest first, while there is time for them."""
@@ -137,6 +185,7 @@ class ReferenceWriter:
                     f"{FURTHER_CPU_SECONDS:g} s of processor time used up; check.samples gives more"
                 )
                 break
+            self._note_drawn(feed)
             outputs = answer or run(self.source, feed, sizes)
             refuse_nonfinite(outputs, sizes, self.spec)
             if self.outputs_at:
@@ -157,6 +206,40 @@ class ReferenceWriter:
             self.outputs_at.append((sizes, outputs))
         outcome: Outcome = "passed" if names else "not_reached"
         return GridPoint(dims=sizes, outcome=outcome, reason=reason, sets=tuple(names))
+
+    def add_edges(self, reference: Reference, edges: Edges, weights_bytes: int) -> Reference:
+        """``reference`` with the edge samples that say something, saved behind its own.
+
+        The module is converted to float64 in place.
+        """
+        exact = answers_in_float64(self.source, edges.asked, edges.sizes, weights_bytes)
+        samples: list[EdgeSample] = []
+        for asked, wide in zip(edges.asked, exact, strict=True):
+            found = judged(asked, wide, f"test_data_set_{self.sets}")
+            arrays = (*asked.edge.feed.values(), *asked.outputs.values())
+            added = sum(array.nbytes for array in arrays)
+            if found is not None and self.size_bytes + added <= MAX_BYTES:
+                samples.append(found)
+                self._save(asked.edge.feed, asked.outputs)
+                self.size_bytes += added
+        if not samples:
+            return reference
+        names = tuple(sample.folder for sample in samples)
+        point = GridPoint(dims=edges.sizes, outcome="passed", sets=names, values="edges")
+        labels = [sample.values.split(": ") for sample in samples]
+        at = {
+            row.name: tuple(what for names, what in labels if row.name in names.split(", "))
+            for row in reference.drawn
+        }
+        drawn = tuple(row.model_copy(update={"edges": at[row.name]}) for row in reference.drawn)
+        changed = {
+            "drawn": drawn,
+            "points": (*reference.points, point),
+            "edges": tuple(samples),
+            "size_bytes": self.size_bytes,
+            "digest": self.digest.hexdigest(),
+        }
+        return reference.model_copy(update=changed)
 
     def _save(self, feed: Feed, outputs: Outputs) -> str:
         name = f"test_data_set_{self.sets}"
@@ -197,43 +280,3 @@ def refuse_another_kind(outputs: Outputs, sizes: Sizes, first_sizes: Sizes, firs
 
 def _kinds(outputs: Outputs) -> dict[str, str]:
     return {name: f"{array.dtype} of rank {array.ndim}" for name, array in outputs.items()}
-
-
-def describe_outputs(spec: Spec, seen: list[tuple[Sizes, Outputs]]) -> tuple[TensorRecord, ...]:
-    """Outputs with their sizes in terms of dims, as the grid showed them.
-
-    A size that stayed the same while some dim did too may depend on that dim, so it has no name.
-    """
-    varied = all(
-        spec.export.static or dim.fixed or len({sizes[name] for sizes, _ in seen}) > 1
-        for name, dim in spec.dims.items()
-    )
-    expressions = list(spec.dims)
-    for input_spec in spec.inputs.values():
-        expressions += [size for size in input_spec.shape if isinstance(size, str)]
-    records = []
-    for name, array in seen[0][1].items():
-        shape = tuple(
-            _size_of(
-                [(sizes, outputs[name].shape[axis]) for sizes, outputs in seen],
-                expressions,
-                varied=varied,
-            )
-            for axis in range(array.ndim)
-        )
-        records.append(TensorRecord(name=name, dtype=str(array.dtype), shape=shape))
-    return tuple(records)
-
-
-def _size_of(
-    observed: list[tuple[Sizes, int]], expressions: list[str], *, varied: bool
-) -> int | str:
-    sizes_seen = {size for _, size in observed}
-    if len(sizes_seen) == 1:
-        return sizes_seen.pop() if varied else "?"
-    for expression in dict.fromkeys(expressions):
-        if names_in(expression) and all(
-            evaluate(expression, sizes) == size for sizes, size in observed
-        ):
-            return expression
-    return "?"

@@ -37,6 +37,7 @@ def load_reference(spec: Spec, work: Work) -> Loaded:
 def build_reference(spec: Spec, work: Work) -> Loaded:
     """In the child: build, digest, run over the grid."""
     from onnxproof.reference.determinism import refuse_nondeterminism
+    from onnxproof.reference.edge_samples import ask_edges
     from onnxproof.reference.noise_floor import measure_noise
     from onnxproof.reference.observed_dtypes import watch
     from onnxproof.reference.outputs import run
@@ -63,9 +64,11 @@ def build_reference(spec: Spec, work: Work) -> Loaded:
     seconds = time.monotonic() - began
     rounding = measure_rounding(source, work, reference, precisions(spec), seconds)
     observed_dtypes = watch(source)
+    edges = ask_edges(source, reference)
     state.write(work)
     parameters = sum(parameter.numel() for parameter in source.module.parameters())
     floor = measure_noise(source, work, reference, weights_bytes, seconds)
+    reference = writer.add_edges(reference, edges, weights_bytes)
     noted = {"noise": floor.noise, "noise_missing": floor.missing, "rounding": rounding}
     return Loaded(
         module_class=f"{type(source.model).__module__}.{type(source.model).__qualname__}",

@@ -84,5 +84,15 @@ def noise_line(reference: Reference) -> list[str]:
     return [f"PyTorch's own distance from float64: {', '.join(noise)}."] if noise else []
 
 
+def drawn_line(reference: Reference) -> str:
+    """Which values each input had, in one line: what is proven is proven for such values."""
+    parts = []
+    for row in reference.drawn:
+        ends = "" if row.least is None else f" from {row.least:.3g} to {row.largest:.3g}"
+        edges = f"; edges: {', '.join(row.edges)}" if row.edges else ""
+        parts.append(f"`{row.name}` {row.values}{ends}{edges}")
+    return f"Values that were drawn: {'. '.join(parts)}." if parts else ""
+
+
 def _number(value: float | None, spec: str) -> str:
     return "" if value is None else format(value, spec)

@@ -23,7 +23,7 @@ from onnxproof.report.latency import latencies, more_sections
 from onnxproof.report.latency_plot import in_markdown
 from onnxproof.report.markdown import join, table
 from onnxproof.report.operators import operator_notes, operator_rows
-from onnxproof.report.parity import noise_line, parity_table
+from onnxproof.report.parity import drawn_line, noise_line, parity_table
 from onnxproof.report.providers import gate_table, provider_sections
 from onnxproof.samples.grid import label
 from onnxproof.spec.dims import Dim
@@ -50,6 +50,7 @@ def render_proof(
         "## Parity with PyTorch",
         parity_table(proof.check.parity),
         *noise_line(proof.loaded.reference),
+        drawn_line(proof.loaded.reference),
         *_metric(proof.check.metric),
         *provider_sections(proof.check.providers),
         "## Shapes",
@@ -151,9 +152,12 @@ def _next_steps(outcome: ExportOutcome) -> Iterator[tuple[str, str]]:
 
 def closeness(proof: Proof) -> Iterator[str]:
     """How much was compared and how near it came, in clauses."""
-    covered = [point for point in proof.loaded.reference.points if point.sets]
+    points = proof.loaded.reference.points
+    covered = [point for point in points if point.sets and point.values != "edges"]
     samples = sum(len(point.sets) for point in covered)
     yield f"{count(len(covered), 'shape')} and {count(samples, 'sample')} against PyTorch"
+    if proof.check.edges:
+        yield f"{count(len(proof.check.edges), 'edge sample')}"
     if proof.check.parity:
         worst = max(proof.check.parity, key=lambda row: row.budget_used or 0.0)
         yield f"the worst difference is {worst.worst_diff:.2g}, in {worst.name!r}"

@@ -52,20 +52,24 @@ def settled_shape(
 
 
 def shape_grid(dims: Mapping[str, Dim], *, static: bool = False) -> tuple[Sizes, ...]:
-    """Points of the shape grid, cheapest first.
+    """Points of the shape grid, cheapest first; the corner of all largest sizes is not among them.
 
     Every dim at its smallest; the example; each dim at an odd size in between and at its largest
-    with the others smallest; all dims in between together. With ``static``, the example alone.
+    with the others smallest, and at an even one where no other point has one; all dims in between
+    together, at odd and at even sizes. With ``static``, the example alone.
     """
     example = example_sizes(dims)
     if static or not dims:
         return (example,)
     least = {name: dim.smallest for name, dim in dims.items()}
-    middle = {name: _between(dim) for name, dim in dims.items()}
-    points = [least, example, middle]
+    odd = {name: _between(dim, 1) for name, dim in dims.items()}
+    even = {name: _between(dim, 0) for name, dim in dims.items()}
+    points = [least, example, odd, even]
     for name, dim in dims.items():
-        points.append({**least, name: middle[name]})
+        points.append({**least, name: odd[name]})
         points.append({**least, name: dim.largest})
+        if dim.smallest % 2 and dim.largest % 2:
+            points.append({**least, name: even[name]})
     distinct = {tuple(point.items()): point for point in points}
     return tuple(sorted(distinct.values(), key=lambda point: math.prod(point.values())))
 
@@ -87,11 +91,35 @@ def affordable(points: Iterable[GridPoint], seconds: float) -> Iterator[GridPoin
         took_per_unit = (time.monotonic() - began) / units
 
 
-def _between(dim: Dim) -> int:
-    """A size at a third of the range, odd where such a one is allowed: no power of two."""
+def joint_sizes(dims: Mapping[str, Dim]) -> Iterator[Sizes]:
+    """All dims large together: at their largest, then half of the way from the smallest, and so on.
+
+    A condition such as ``h * w > 4000`` may hold at no other point of the grid.
+    """
+    share = 1.0
+    while share > 1 / 64:
+        yield {
+            name: dim.near(dim.smallest + int((dim.largest - dim.smallest) * share))
+            for name, dim in dims.items()
+        }
+        share /= 2
+
+
+def every_size(dims: Mapping[str, Dim], most: int) -> list[Sizes]:
+    """Each dim at every size that it may have, at most ``most`` of them, the others smallest."""
+    least = {name: dim.smallest for name, dim in dims.items()}
+    return [
+        {**least, name: size}
+        for name, dim in dims.items()
+        for size in range(dim.smallest, dim.largest + 1, dim.multiple_of)[:most]
+    ]
+
+
+def _between(dim: Dim, parity: int) -> int:
+    """A size at a third of the range, odd (1) or even (0) where such a one is allowed."""
     size = dim.near(dim.smallest + (dim.largest - dim.smallest) // 3)
-    following = size + dim.multiple_of
-    return following if size % 2 == 0 and following % 2 and dim.holds(following) else size
+    beside = (size, size + dim.multiple_of, size - dim.multiple_of)
+    return next((near for near in beside if near % 2 == parity and dim.holds(near)), size)
 
 
 def dynamic_axes(spec: Spec) -> dict[str, dict[int, str]]:

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from onnxproof.check.budget import (
-    LEAST_ELEMENTS,
     MULTIPLE,
     MULTIPLE_OF_ROUNDING,
-    RMS_MULTIPLE,
     Budget,
     budget_for,
     budget_of,
     budget_on,
 )
+from onnxproof.check.class_budget import LEAST_ELEMENTS, RMS_MULTIPLE
 from onnxproof.check.elementwise import Comparison
 from onnxproof.records import ClassNoise, Noise, Rounding
 from onnxproof.reference.distance import Distance

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxproof.check.budget import Budget, ClassBudget, budget_for, one_class
+from onnxproof.check.budget import Budget, budget_for, one_class
+from onnxproof.check.class_budget import ClassBudget
 from onnxproof.check.elementwise import Comparison
 from onnxproof.records import OutputParity
 from tests.helpers.specs import spec_of

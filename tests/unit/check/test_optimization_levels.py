@@ -21,8 +21,9 @@ def work(tmp_path: Path) -> Work:
 
 def both_parities(candidate: Candidate, work: Work) -> tuple[str, str]:
     request = (Run(spec_of(), work, affine_reference(work)), candidate)
-    *_, parity, unoptimized = check_in_child(*request).verdicts
-    assert (parity.name, unoptimized.name) == ("parity", "parity_unoptimized")
+    *_, parity, edges, unoptimized = check_in_child(*request).verdicts
+    assert [edges.name, unoptimized.name] == ["edges", "parity_unoptimized"]
+    assert parity.name == "parity"
     return parity.outcome, unoptimized.outcome
 
 

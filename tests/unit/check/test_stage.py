@@ -24,7 +24,7 @@ from tests.helpers.graphs import (
 from tests.helpers.specs import spec_of, work_in
 
 ORDER = [
-    "bytes", "structure", "contract", "weights", "session", "parity", "parity_unoptimized",
+    "bytes", "structure", "contract", "weights", "session", "parity", "edges", "parity_unoptimized",
 ]  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def refused_at(result: CheckResult) -> str:
     assert list(outcomes(result)) == ORDER
     failed = [verdict.name for verdict in result.verdicts if verdict.outcome == "failed"]
     if failed == ["parity", "parity_unoptimized"]:
+        assert outcomes(result)["edges"] == "not_reached"
         return "parity"
     assert len(failed) == 1
     after = ORDER[ORDER.index(failed[0]) + 1 :]

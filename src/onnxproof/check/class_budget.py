@@ -1,0 +1,109 @@
+"""What elements of each magnitude class are allowed, from the noise among them or from a share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from onnxproof.records import ClassNoise
+from onnxproof.samples.magnitude import ZERO, ClassStatistics, low_of
+
+LEAST_ELEMENTS: Final = 64
+"""Measured in a class, for its noise to be its own; fewer may have been lucky."""
+LONE: Final = 1000
+"""Of so many elements one lies by chance so near zero that it is in a class of its own."""
+MOST_RMS_SHARE: Final = 0.01
+"""Of a class's magnitude that its elements may differ by as a whole."""
+RMS_MULTIPLE: Final = 6
+"""Of PyTorch's noise that they may differ by as a whole where that is more."""
+
+
+class ClassBudget(NamedTuple):
+    """Of the elements from ``low`` up to the next class; magnitudes are root mean squares."""
+
+    low: float
+    elements: int
+    rms: float
+    atol: float
+    max_rms_diff: float | None = None
+
+
+def by_noise(
+    statistics: Mapping[int, ClassStatistics],
+    measured: Iterable[ClassNoise],
+    multiple: float,
+    least: float,
+) -> tuple[ClassBudget, ...]:
+    """Of each class a multiple of its noise, and at least ``least`` of its magnitude."""
+    noise = {row.low: row for row in measured}
+    found: dict[int, ClassBudget] = {}
+    taken: dict[int, tuple[float, float]] = {}  # the largest, and the root mean square
+    for number in _from_large_to_small(statistics):
+        own, seen = noise.get(low_of(number)), statistics[number]
+        largest, rms = (own.max_abs, own.rms) if own else (0.0, 0.0)
+        above = _class_above(number, statistics)
+        if above is not None and (own is None or own.elements < LEAST_ELEMENTS):
+            largest, rms = max(largest, taken[above][0]), max(rms, taken[above][1])
+        elif own is None:
+            largest, rms = _as_a_share(number, statistics, noise)
+        taken[number] = largest, rms
+        atol = max(multiple * largest, least * seen.rms)
+        limit = max(MOST_RMS_SHARE * seen.rms, RMS_MULTIPLE * rms)
+        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol, limit)
+    zeros = noise.get(0.0)
+    return _with_zeros(found, statistics, multiple * zeros.max_abs if zeros else 0.0)
+
+
+def by_share(statistics: Mapping[int, ClassStatistics], share: float) -> tuple[ClassBudget, ...]:
+    """Of each class a share of its magnitude, or of the largest from which no gap parts it.
+
+    Where the noise is not known, small elements may be what large ones cancelled to.
+    """
+    found: dict[int, ClassBudget] = {}
+    for number in _from_large_to_small(statistics):
+        seen = statistics[number]
+        above = _class_above(number, statistics)
+        atol = max(share * seen.rms, found[above].atol if above is not None else 0.0)
+        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol)
+    return _with_zeros(found, statistics, 0.0)
+
+
+def _from_large_to_small(statistics: Mapping[int, ClassStatistics]) -> list[int]:
+    return sorted((number for number in statistics if number != ZERO), reverse=True)
+
+
+def _class_above(number: int, statistics: Mapping[int, ClassStatistics]) -> int | None:
+    """The next larger class, which has elements of its own noise's kind; None where there is none.
+
+    Across an empty class a few elements alone are taken for large ones that cancelled.
+    """
+    larger = [other for other in statistics if other > number]
+    if not larger:
+        return None
+    nearest = min(larger)
+    lone = max(1, statistics[nearest].elements // LONE)
+    return nearest if nearest == number + 1 or statistics[number].elements <= lone else None
+
+
+def _as_a_share(
+    number: int, statistics: Mapping[int, ClassStatistics], noise: Mapping[float, ClassNoise]
+) -> tuple[float, float]:
+    """Noise of the largest class, of which no sample was measured: as far as smaller ones have."""
+    rms = statistics[number].rms
+    shares = [
+        (row.max_abs / statistics[other].rms * rms, row.rms / statistics[other].rms * rms)
+        for other in statistics
+        if other != ZERO and (row := noise.get(low_of(other)))
+    ]
+    return max(shares, default=(0.0, 0.0))
+
+
+def _with_zeros(
+    found: Mapping[int, ClassBudget], statistics: Mapping[int, ClassStatistics], own: float
+) -> tuple[ClassBudget, ...]:
+    """The classes, smallest first; zeros are held to what the smallest numbers are."""
+    rows = [found[number] for number in sorted(found)]
+    if ZERO in statistics:
+        atol = max(own, rows[0].atol if rows else 0.0)
+        rows.insert(0, ClassBudget(0.0, statistics[ZERO].elements, 0.0, atol))
+    return tuple(rows)

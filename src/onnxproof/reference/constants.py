@@ -1,0 +1,86 @@
+"""What a module computes with: numbers at which it may step, operators that order values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+
+    from onnxproof.samples.generate import Feed
+    from onnxproof.source.module import SourceModule
+
+MOST: Final = 16
+"""Constants of one module, and elements of a table whose elements are taken for such."""
+ELEMENTWISE: Final = (
+    "add", "clamp", "div", "eq", "floor_divide", "fmod", "ge", "gt", "le", "lt", "maximum",
+    "minimum", "mul", "ne", "remainder", "sub", "where",
+)  # fmt: skip
+"""Operators in which a tensor without dims is a number."""
+
+
+ORDERING: Final = (
+    "argmax", "argmin", "argsort", "kthvalue", "max", "median", "min", "mode", "msort", "nms",
+    "sort", "topk",
+)  # fmt: skip
+"""Operators that choose among equal values, or order them, as they like."""
+
+
+class Constants(NamedTuple):
+    """Seen in one call."""
+
+    numbers: list[float]  # magnitudes, in the order of their first use; 0 and 1 left out
+    orders: bool  # whether it orders values, or chooses one of them
+
+
+def constants_in(source: SourceModule, feed: Feed) -> Constants:
+    """Divisors, bounds, factors in the code, and small tables such as the borders of bins.
+
+    Nothing, and taken to order values, where forward cannot be watched.
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    found: dict[float, None] = {}
+    orders: list[bool] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            orders.append(func.overloadpacket.__name__ in ORDERING)
+            for value in _numbers(func, args):
+                found.setdefault(abs(value))
+            return func(*args, **(kwargs or {}))
+
+    try:
+        with torch.compiler.set_stance("force_eager"), Watch():  # type: ignore[no-untyped-call]
+            source(feed)
+    except Exception:  # it ran without: some modules take no mode of PyTorch's dispatcher
+        return Constants([], orders=True)
+    for buffer in source.model.buffers():
+        if _is_table(buffer):
+            found.update(dict.fromkeys(abs(float(value)) for value in buffer.tolist()))
+    telling = [value for value in found if math.isfinite(value) and value not in {0.0, 1.0}]
+    return Constants(telling[:MOST], any(orders))
+
+
+def _numbers(func: Any, args: tuple[Any, ...]) -> list[float]:
+    """Of one call of an operator: Python numbers that are no sizes, and tensors without dims."""
+    import torch
+
+    elementwise = func.overloadpacket.__name__ in ELEMENTWISE
+    found: list[float] = []
+    for argument, value in zip(func._schema.arguments, args, strict=False):
+        kind = str(argument.type)
+        if isinstance(value, (int, float)) and (kind in {"number", "float"} or elementwise):
+            found.append(float(value))
+        elif elementwise and isinstance(value, torch.Tensor) and value.ndim == 0:
+            found.append(float(value.item()))
+    return found
+
+
+def _is_table(buffer: torch.Tensor) -> bool:
+    short = buffer.ndim == 1 and 1 < buffer.numel() <= MOST
+    return short and not buffer.is_quantized and not buffer.is_complex()
