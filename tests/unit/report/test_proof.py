@@ -7,9 +7,7 @@ import pytest
 from onnxproof.records import (
     Attempt,
     BenchmarkResult,
-    ClassParity,
     ExportOutcome,
-    FillParity,
     GridPoint,
     Metric,
     Proof,
@@ -20,7 +18,6 @@ from onnxproof.records import (
 )
 from onnxproof.report import proof as report
 from onnxproof.report.latency import latency_rows
-from onnxproof.report.parity import class_table
 from tests.helpers import graphs
 from tests.helpers.specs import spec_of
 
@@ -300,15 +297,3 @@ def test_a_speed_is_reported_without_exponents(p50_ms: float, text: str) -> None
 @pytest.mark.parametrize("status", ["refused", "failed"])
 def test_a_run_that_did_not_end_well_has_no_next_steps(status: str) -> None:
     assert report.summarize(outcome_of(status=status, exit_code=4)) == []
-
-
-def test_what_each_class_and_each_fill_was_held_to_is_in_a_table_of_its_own() -> None:
-    classes = tuple(
-        ClassParity(low=low, elements=64, rms=rms, atol=atol, max_rms_diff=0.01 * rms)
-        for low, rms, atol in ((1.0, 2.0, 1e-5), (1024.0, 5e3, 0.5))
-    )
-    fill = FillParity(value=-1e9, elements=9, atol=64)
-    text = class_table([graphs.parity_of(classes=classes, fills=(fill,))])
-    assert "| y | 1.02e+03 | 64 | 5e+03 | 0 | 0.5 | 0 | 50 |" in text
-    assert "| y | fill -1e+09 | 9 |  | 0 | 64 |  |  |" in text
-    assert class_table([graphs.parity_of(classes=classes[:1])]) == ""
