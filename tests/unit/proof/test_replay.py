@@ -103,6 +103,18 @@ def put(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return change
 
 
+def test_an_edge_sample_that_differs_does_not_hold(
+    folder: Path, toy_proof: tuple[Proof, Path]
+) -> None:
+    edge = next(edge for edge in toy_proof[0].check.edges if edge.outcome == "passed")
+    path = folder / edge.folder / "output_0.pb"
+    tensor = onnx.load_tensor(str(path))
+    array = numpy_helper.to_array(tensor) + np.float32(1)
+    onnx.save_tensor(numpy_helper.from_array(array, tensor.name), str(path))
+    (row,) = replay.replay(folder)
+    assert row.mismatched == array.size
+
+
 @pytest.mark.parametrize("value", [1e3, float("nan"), float("inf")])
 def test_an_output_that_differs_does_not_hold(folder: Path, value: float) -> None:
     change_output(folder, put(value))
