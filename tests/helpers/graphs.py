@@ -18,6 +18,7 @@ from onnxproof.records import (
     BenchmarkResult,
     Candidate,
     CheckResult,
+    ClassBudget,
     GridPoint,
     Latency,
     Loaded,
@@ -199,6 +200,13 @@ def parity_of(name: str = "y", **fields: Any) -> OutputParity:
         "worst_diff": 2e-7,
     }
     return OutputParity.model_validate({**known, **fields})
+
+
+def class_of(
+    low: float, elements: int, rms: float, atol: float, max_rms_diff: float | None = None
+) -> ClassBudget:
+    """What a magnitude class is held to."""
+    return ClassBudget(low=low, elements=elements, rms=rms, atol=atol, max_rms_diff=max_rms_diff)
 
 
 def verdicts_on(candidate: Candidate, fault: str = "") -> CheckResult:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from onnxproof.check.class_budget import ClassBudget, by_noise, by_share
-from onnxproof.records import Basis, ClassNoise, Noise, OutputParity, Rounding
+from onnxproof.check.class_budget import by_noise, by_share
+from onnxproof.records import Basis, ClassBudget, ClassNoise, Noise, OutputParity, Rounding
 from onnxproof.samples.magnitude import (
     class_statistics,
     fills_of,
@@ -64,12 +64,8 @@ class Budget(NamedTuple):
 
 def budget_of(row: OutputParity) -> Budget:
     """The budget that ``row`` was held to."""
-    classes = tuple(
-        ClassBudget(found.low, found.elements, found.rms, found.atol, found.max_rms_diff)
-        for found in row.classes
-    )
     fills = tuple((fill.value, fill.atol) for fill in row.fills)
-    return Budget(classes, row.rtol, row.basis, row.allow_nonfinite, fills)
+    return Budget(row.classes, row.rtol, row.basis, row.allow_nonfinite, fills)
 
 
 def budget_by_share(expected: np.ndarray, share: float) -> Budget:
@@ -101,9 +97,7 @@ def wider(own: Budget, usual: Budget) -> Budget:
             return row
         there = usual.classes[int(usual.indices(np.array(row.low)))]
         limits = [limit for limit in (row.max_rms_diff, there.max_rms_diff) if limit is not None]
-        return row._replace(
-            atol=max(row.atol, there.atol), max_rms_diff=max(limits) if limits else None
-        )
+        return _with_limits(row, max(row.atol, there.atol), max(limits, default=None))
 
     return own._replace(
         classes=tuple(map(at_least, own.classes)),
@@ -116,7 +110,8 @@ def one_class(
     atol: float, rtol: float, basis: Basis, *, elements: int = 0, allow_nonfinite: bool = False
 ) -> Budget:
     """The same for every element."""
-    return Budget((ClassBudget(0.0, elements, 0.0, atol),), rtol, basis, allow_nonfinite)
+    row = ClassBudget(low=0.0, elements=elements, rms=0.0, atol=atol)
+    return Budget((row,), rtol, basis, allow_nonfinite)
 
 
 def budget_for(
@@ -185,9 +180,11 @@ def _wider(one: ClassBudget, other: ClassBudget) -> ClassBudget:
     """Of two budgets for one class what allows more."""
     limits = (one.max_rms_diff, other.max_rms_diff)
     both = [limit for limit in limits if limit is not None]
-    return one._replace(
-        atol=max(one.atol, other.atol), max_rms_diff=max(both) if len(both) == 2 else None
-    )
+    return _with_limits(one, max(one.atol, other.atol), max(both) if len(both) == 2 else None)
+
+
+def _with_limits(row: ClassBudget, atol: float, max_rms_diff: float | None) -> ClassBudget:
+    return row.model_copy(update={"atol": atol, "max_rms_diff": max_rms_diff})
 
 
 def _derived(

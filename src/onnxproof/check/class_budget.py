@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-from onnxproof.records import ClassNoise
+from onnxproof.records import ClassBudget, ClassNoise
 from onnxproof.samples.magnitude import ZERO, ClassStatistics, low_of
 
 LEAST_ELEMENTS: Final = 64
@@ -16,16 +16,6 @@ MOST_RMS_SHARE: Final = 0.01
 """Of a class's magnitude that its elements may differ by as a whole."""
 RMS_MULTIPLE: Final = 6
 """Of PyTorch's noise that they may differ by as a whole where that is more."""
-
-
-class ClassBudget(NamedTuple):
-    """Of the elements from ``low`` up to the next class; magnitudes are root mean squares."""
-
-    low: float
-    elements: int
-    rms: float
-    atol: float
-    max_rms_diff: float | None = None
 
 
 def by_noise(
@@ -49,7 +39,7 @@ def by_noise(
         taken[number] = largest, rms
         atol = max(multiple * largest, least * seen.rms)
         limit = max(MOST_RMS_SHARE * seen.rms, RMS_MULTIPLE * rms)
-        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol, limit)
+        found[number] = _budget(number, seen, atol, limit)
     zeros = noise.get(0.0)
     return _with_zeros(found, statistics, multiple * zeros.max_abs if zeros else 0.0)
 
@@ -57,14 +47,14 @@ def by_noise(
 def by_share(statistics: Mapping[int, ClassStatistics], share: float) -> tuple[ClassBudget, ...]:
     """Of each class a share of its magnitude, or of the largest from which no gap parts it.
 
-    Where the noise is not known, small elements may be what large ones cancelled to.
+    Where the noise is not known, small elements may be what large ones canceled to.
     """
     found: dict[int, ClassBudget] = {}
     for number in _from_large_to_small(statistics):
         seen = statistics[number]
         above = _class_above(number, statistics)
         atol = max(share * seen.rms, found[above].atol if above is not None else 0.0)
-        found[number] = ClassBudget(low_of(number), seen.elements, seen.rms, atol)
+        found[number] = _budget(number, seen, atol)
     return _with_zeros(found, statistics, 0.0)
 
 
@@ -73,9 +63,10 @@ def _from_large_to_small(statistics: Mapping[int, ClassStatistics]) -> list[int]
 
 
 def _class_above(number: int, statistics: Mapping[int, ClassStatistics]) -> int | None:
-    """The next larger class, which has elements of its own noise's kind; None where there is none.
+    """The class whose noise elements of ``number`` may have as well; None where there is none.
 
-    Across an empty class a few elements alone are taken for large ones that cancelled.
+    That is the next one. Across an empty class a few elements alone are taken for large ones that
+    canceled.
     """
     larger = [other for other in statistics if other > number]
     if not larger:
@@ -88,7 +79,7 @@ def _class_above(number: int, statistics: Mapping[int, ClassStatistics]) -> int 
 def _as_a_share(
     number: int, statistics: Mapping[int, ClassStatistics], noise: Mapping[float, ClassNoise]
 ) -> tuple[float, float]:
-    """Noise of the largest class, of which no sample was measured: as far as smaller ones have."""
+    """Noise of a class that no measured sample has, as a share of its size: that of the others."""
     rms = statistics[number].rms
     shares = [
         (row.max_abs / statistics[other].rms * rms, row.rms / statistics[other].rms * rms)
@@ -105,5 +96,17 @@ def _with_zeros(
     rows = [found[number] for number in sorted(found)]
     if ZERO in statistics:
         atol = max(own, rows[0].atol if rows else 0.0)
-        rows.insert(0, ClassBudget(0.0, statistics[ZERO].elements, 0.0, atol))
+        rows.insert(0, _budget(ZERO, statistics[ZERO], atol))
     return tuple(rows)
+
+
+def _budget(
+    number: int, seen: ClassStatistics, atol: float, max_rms_diff: float | None = None
+) -> ClassBudget:
+    return ClassBudget(
+        low=low_of(number),
+        elements=seen.elements,
+        rms=seen.rms,
+        atol=atol,
+        max_rms_diff=max_rms_diff,
+    )

@@ -107,26 +107,41 @@ def parity_verdict(
 
 
 def _difference(reference: Reference, parity: Sequence[OutputParity]) -> str:
-    """What differs, of the worst output; empty where nothing does."""
+    """What differs, of the worst output, and where; empty where nothing does."""
+    if (worst := worst_of(parity)) is None:
+        return ""
+    bad = sum(bool(row.mismatched) for row in parity)
+    others = f", {bad} of {len(parity)} outputs" if bad else ""
+    return difference_in(worst, _where(reference, worst.worst_set)) + others
+
+
+def worst_of(parity: Sequence[OutputParity]) -> OutputParity | None:
+    """The output with the largest share of elements that fail, else one that fails as a whole."""
     if bad := [row for row in parity if row.mismatched]:
-        worst = max(bad, key=lambda row: row.mismatched / row.elements)
+        return max(bad, key=lambda row: row.mismatched / row.elements)
+    return next((row for row in parity if row.beyond_rms), None)
+
+
+def difference_in(row: OutputParity, point: str) -> str:
+    """How far an output is off that fails, against what it was held to.
+
+    Args:
+        row: The output.
+        point: What its worst sample is, for people.
+    """
+    found = row.beyond_rms
+    if row.mismatched or found is None:
         return (
-            f"output {worst.name!r} differs by {worst.worst_diff:.3g}, "
-            f"{worst.budget_used:.3g} times what is allowed (atol={worst.atol:.3g}, "
-            f"rtol={worst.rtol:.3g}, {BASES[worst.basis]}) in {worst.worst_set} at index "
-            f"{list(worst.worst_index)} ({_where(reference, worst.worst_set)}); "
-            f"{worst.mismatched} of {worst.elements} elements fail, "
-            f"{len(bad)} of {len(parity)} outputs"
+            f"output {row.name!r} differs by {row.worst_diff:.3g}, "
+            f"{row.budget_used:.3g} times what is allowed (atol={row.atol:.3g}, "
+            f"rtol={row.rtol:.3g}, {BASES[row.basis]}) in {row.worst_set} at index "
+            f"{list(row.worst_index)} ({point}); {row.mismatched} of {row.elements} elements fail"
         )
-    for row in parity:
-        if (found := row.beyond_rms) is not None:
-            return (
-                f"output {row.name!r} differs by {found.rms_diff:.3g} in root mean square among "
-                f"its {found.elements} elements from {found.low:.3g}, which are {found.rms:.3g}: "
-                f"{found.max_rms_diff:.3g} is allowed, more than which PyTorch itself is not away "
-                "from float64, though no element alone is beyond its tolerance"
-            )
-    return ""
+    return (
+        f"output {row.name!r} differs by {found.rms_diff:.3g} in root mean square over its "
+        f"{found.elements} elements of magnitude {found.low:.3g} and more, and "
+        f"{found.max_rms_diff:.3g} is allowed; no element alone is beyond its tolerance"
+    )
 
 
 def compare_all(

@@ -43,8 +43,8 @@ _AGAINST_VERDICTS: Final = {
     "has",
     "parity": "another strategy may be right; widen check.tolerance only where a difference of "
     "this size does no harm",
-    "edges": "another strategy may translate this operator rightly; where the model never gets "
-    "such values, declare a range that leaves them out (in LOW..HIGH)",
+    "edges": "where the model never gets such values, declare a range that leaves them out "
+    "(in LOW..HIGH)",
     "parity_unoptimized": "the graph is right only as ONNX Runtime rewrites it, which another "
     "version of it may not do; another strategy may be right as it is",
     "parity_float16": "compute norms and long sums in float32 in forward, and take the strategy "

@@ -36,7 +36,7 @@ from onnxproof.records.candidate import (
 from onnxproof.records.divergence import Divergence
 from onnxproof.records.environment import Environment, QualityWarning
 from onnxproof.records.operators import Operator, OperatorReport, SourceLocation
-from onnxproof.records.parity import Basis, ClassParity, FillParity, OutputParity
+from onnxproof.records.parity import Basis, ClassBudget, ClassParity, FillParity, OutputParity
 from onnxproof.records.profile import ModuleTime, OperatorTime, Profile
 from onnxproof.records.promotion import (
     Comparison,
@@ -57,7 +57,6 @@ from onnxproof.records.provider import Placement, ProviderCheck
 from onnxproof.records.reference import (
     ClassNoise,
     DrawnValues,
-    EdgeClass,
     EdgeOutput,
     EdgeSample,
     GridPoint,
@@ -79,6 +78,7 @@ __all__ = [
     "Binding",
     "Candidate",
     "CheckResult",
+    "ClassBudget",
     "ClassNoise",
     "ClassParity",
     "Comparison",
@@ -86,7 +86,6 @@ __all__ = [
     "Divergence",
     "DrawnValues",
     "EdgeCheck",
-    "EdgeClass",
     "EdgeOutput",
     "EdgeSample",
     "Environment",

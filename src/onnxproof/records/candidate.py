@@ -75,7 +75,8 @@ class EdgeCheck(Record):
     """What was found on one edge sample."""
 
     folder: str  # its test_data_set
-    values: str  # "x: 0"
+    inputs: tuple[str, ...]
+    values: str  # what they hold: "half steps"
     outcome: Outcome  # skipped: it differs in what follows from the sign of zero alone
     reason: str = ""  # of a failure
     parity: tuple[OutputParity, ...] = ()  # of every output, with this sample's budgets

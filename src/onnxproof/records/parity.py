@@ -10,8 +10,8 @@ Basis = Literal["noise", "rounding", "dtype", "spec", "exact"]
 """What a budget was made from: PyTorch's noise, its rounding, a constant, the spec; or none."""
 
 
-class ClassParity(Record):
-    """Elements of one magnitude class, over all samples: what they were held to, and how they did.
+class ClassBudget(Record):
+    """What the elements of one magnitude class are held to.
 
     It holds magnitudes from ``low`` up to the ``low`` of the next class; the first one, what is
     smaller too.
@@ -21,7 +21,15 @@ class ClassParity(Record):
     elements: int
     rms: float  # of PyTorch's elements
     atol: float
-    max_rms_diff: float | None = None  # what rms_diff was held to; None where the spec asked
+    max_rms_diff: float | None = None  # of their differences; None where nothing says how far
+
+
+class ClassParity(ClassBudget):
+    """Elements of one magnitude class, over all samples: what they were held to, and how they did.
+
+    ``rms_diff`` is held to ``max_rms_diff``.
+    """
+
     max_abs_diff: Difference = 0.0
     rms_diff: Difference = 0.0
     mismatched: int = 0  # elements

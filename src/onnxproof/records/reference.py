@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from onnxproof.records.base import Outcome, Record
+from onnxproof.records.parity import ClassBudget
 
 
 class TensorRecord(Record):
@@ -73,26 +74,16 @@ class DrawnValues(Record):
 
     name: str
     values: str  # as in the spec: normal, uniform, integers, ...
-    least: float | None  # of the seeded samples; None where none has an element
+    least: float | None  # of all samples but the edge samples; None where none has an element
     largest: float | None
-    edges: tuple[str, ...] = ()  # edge samples in which it changes
-
-
-class EdgeClass(Record):
-    """What elements of one magnitude class of one output are allowed in one sample alone."""
-
-    low: float
-    elements: int
-    rms: float
-    atol: float
-    max_rms_diff: float | None = None
+    edges: tuple[str, ...] = ()  # what it holds in edge samples
 
 
 class EdgeOutput(Record):
     """PyTorch's own noise in one output of a sample, as a budget; and what it leaves undecided."""
 
     name: str
-    classes: tuple[EdgeClass, ...] = ()
+    classes: tuple[ClassBudget, ...] = ()  # smallest first; none of what is no float
     undecided: tuple[int, ...] = ()  # flat indices: there PyTorch itself gives another answer
 
 
@@ -100,7 +91,8 @@ class EdgeSample(Record):
     """One sample of values that a seeded draw hardly has."""
 
     folder: str  # its test_data_set
-    values: str  # "x: 0"
+    inputs: tuple[str, ...]  # those that are not seeded
+    values: str  # what they hold: "half steps"
     outputs: tuple[EdgeOutput, ...] = ()
 
 

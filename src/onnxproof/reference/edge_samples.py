@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from onnxproof.check.budget import UNKNOWN, budget_by_noise, budget_by_share
 from onnxproof.errors import OnnxproofError
 from onnxproof.progress import say
-from onnxproof.records import EdgeClass, EdgeOutput, EdgeSample, GridPoint, Reference
+from onnxproof.records import EdgeOutput, EdgeSample, GridPoint, Reference
 from onnxproof.reference.constants import constants_in
 from onnxproof.reference.distance import Distance
 from onnxproof.reference.operations import PER_SECOND, count
@@ -17,7 +17,7 @@ from onnxproof.reference.outputs import Outputs, run
 from onnxproof.samples.edges import MOST_SAMPLES, EdgeFeed, edge_feeds
 from onnxproof.samples.generate import Feed, draw
 from onnxproof.samples.grid import Sizes
-from onnxproof.samples.magnitude import fills_of
+from onnxproof.samples.magnitude import fills_of, is_fill
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,8 @@ LEAST_ELEMENTS: Final = 64
 ALWAYS_AFFORDED: Final = PER_SECOND // 4
 """Operations of all samples together that are cheap, whatever the grid takes."""
 UNDECIDED_SHARE: Final = 0.01
-"""Of the magnitude of its class that an element differs by in float64: a step lies there."""
+"""Of the output's magnitude, fills left out, that an element differs by in float64: it lies at a
+step of what forward computes."""
 MOST_UNDECIDED: Final = 1024
 """Elements of one output; a sample with more of them says nothing."""
 NUDGES: Final = 4
@@ -91,7 +92,9 @@ def edge_point(points: Sequence[GridPoint], source: SourceModule) -> GridPoint |
     affordable = [
         point for point in by_work if math.prod(point.dims.values()) * MOST_SAMPLES <= total
     ]
-    return next((point for point in (wanted, *affordable[::-1]) if point in affordable), by_work[0])
+    if not affordable or wanted in affordable:
+        return wanted if affordable else by_work[0]
+    return affordable[-1]
 
 
 def ask(
@@ -113,15 +116,14 @@ def ask(
     """
     found = []
     for number, edge in enumerate(edges):
-        say("load", f"PyTorch at {edge.values}", number, len(edges))
+        say("load", f"PyTorch at {', '.join(edge.inputs)}: {edge.values}", number, len(edges))
         outputs = _answer(source, edge.feed, sizes, like)
         if outputs is None:
             continue
         nudges = range(NUDGES if edge.alike else 0)
         moved = (nudge(source, edge.feed, seed, zeros=orders) for seed in nudges)
         nudged = [_answer(source, feed, sizes, like) for feed in moved]
-        copied = {name: array.copy() for name, array in outputs.items()}
-        found.append(Asked(edge, copied, tuple(answer for answer in nudged if answer is not None)))
+        found.append(Asked(edge, outputs, tuple(answer for answer in nudged if answer is not None)))
     return found
 
 
@@ -182,7 +184,8 @@ def judged(asked: Asked, exact: Outputs | None, folder: str) -> EdgeSample | Non
         if len(found.undecided) > min(MOST_UNDECIDED, saved.size // 2 if floats else saved.size):
             return None
         outputs.append(found)
-    return EdgeSample(folder=folder, values=asked.edge.values, outputs=tuple(outputs))
+    edge = asked.edge
+    return EdgeSample(folder=folder, inputs=edge.inputs, values=edge.values, outputs=tuple(outputs))
 
 
 def _output(
@@ -207,8 +210,7 @@ def _output(
         for other in others:
             distance.add(saved, np.where(steps, saved, other))
         budget = budget_by_noise(saved, distance.classes())
-    classes = tuple(EdgeClass(**row._asdict()) for row in budget.classes)
-    return EdgeOutput(name=name, classes=classes, undecided=_flat(steps))
+    return EdgeOutput(name=name, classes=budget.classes, undecided=_flat(steps))
 
 
 def _steps(saved: np.ndarray, exact: Any, nudged: Sequence[np.ndarray]) -> np.ndarray:
@@ -218,7 +220,9 @@ def _steps(saved: np.ndarray, exact: Any, nudged: Sequence[np.ndarray]) -> np.nd
     """
     import numpy as np
 
-    size = UNDECIDED_SHARE * (float(np.sqrt(np.mean(np.square(saved, dtype=np.float64)))) or 1.0)
+    numbers = saved[~is_fill(saved, fills_of([saved]))].astype(np.float64)
+    size = UNDECIDED_SHARE * (float(np.sqrt(np.mean(np.square(numbers)))) if numbers.size else 0.0)
+    size = size or UNDECIDED_SHARE
     away = np.zeros(saved.shape, np.bool_)
     for other in (exact, *nudged):
         away |= ~(np.abs(saved.astype(np.float64) - other) <= size)

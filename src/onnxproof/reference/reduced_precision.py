@@ -51,8 +51,8 @@ def measure_rounding(
 
     found = []
     floats = [output.name for output in reference.outputs if output.dtype.startswith("float")]
+    fills = fills_in(work, reference, floats) if (precisions := tuple(precisions)) else {}
     for precision in precisions:
-        fills = fills_in(work, reference, floats)
         distances = {name: Distance(name, fills[name]) for name in floats}
         points = [grid_point for grid_point in reference.points if grid_point.sets]
         for number, point in enumerate(affordable(points, seconds)):

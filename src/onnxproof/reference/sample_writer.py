@@ -185,7 +185,6 @@ class ReferenceWriter:
                     f"{FURTHER_CPU_SECONDS:g} s of processor time used up; check.samples gives more"
                 )
                 break
-            self._note_drawn(feed)
             outputs = answer or run(self.source, feed, sizes)
             refuse_nonfinite(outputs, sizes, self.spec)
             if self.outputs_at:
@@ -199,6 +198,7 @@ class ReferenceWriter:
                 )
                 break
             names.append(self._save(feed, outputs))
+            self._note_drawn(feed)
             self.size_bytes += added
         else:
             reason = ""
@@ -226,14 +226,12 @@ class ReferenceWriter:
             return reference
         names = tuple(sample.folder for sample in samples)
         point = GridPoint(dims=edges.sizes, outcome="passed", sets=names, values="edges")
-        labels = [sample.values.split(": ") for sample in samples]
-        at = {
-            row.name: tuple(what for names, what in labels if row.name in names.split(", "))
-            for row in reference.drawn
-        }
-        drawn = tuple(row.model_copy(update={"edges": at[row.name]}) for row in reference.drawn)
+        drawn = []
+        for row in reference.drawn:
+            values = tuple(sample.values for sample in samples if row.name in sample.inputs)
+            drawn.append(row.model_copy(update={"edges": values}))
         changed = {
-            "drawn": drawn,
+            "drawn": tuple(drawn),
             "points": (*reference.points, point),
             "edges": tuple(samples),
             "size_bytes": self.size_bytes,

@@ -26,13 +26,15 @@ MULTIPLES: Final = 32
 """To each side of zero where the spec names no range, and in all within a range."""
 EXACT_IN_FLOAT32: Final = 2**24
 """Above it float32 leaves integers out."""
+ZERO: Final = "0"
 NEGATIVE_ZERO: Final = "-0"
 
 
 class EdgeFeed(NamedTuple):
     """Inputs of one sample."""
 
-    values: str  # "x: 0", for people
+    inputs: tuple[str, ...]  # those that are not seeded
+    values: str  # what they hold, for people: "half steps"
     feed: Feed
     alike: bool  # rows of one value, or values that repeat: nothing tells their order
 
@@ -95,8 +97,7 @@ def _varied(
             if filled is not None:
                 changed[name] = filled.astype(inputs[name].array_dtype)
         if changed:
-            label = f"{', '.join(changed)}: {pattern.label}"
-            yield EdgeFeed(label, {**seeded, **changed}, pattern.alike)
+            yield EdgeFeed(tuple(changed), pattern.label, {**seeded, **changed}, pattern.alike)
 
 
 def _cycled(values: Sequence[float], spec: InputSpec, like: np.ndarray) -> np.ndarray | None:
@@ -127,8 +128,8 @@ def _steps(step: float, offset: float, spec: InputSpec) -> list[float]:
         first, last = int(np.ceil(low / step)), int(np.floor(high / step))
     count = min(last - first + 1, 2 * MULTIPLES + 1)
     numbers = np.unique(np.linspace(first, last, max(count, 0)).round())
-    # From the middle of the list too: a small input takes its first values alone.
-    order = np.argsort(np.abs(numbers), kind="stable") if first < 0 else np.arange(len(numbers))
+    # The smallest multiples first: a small input takes the first values alone.
+    order = np.argsort(np.abs(numbers), kind="stable")
     return [float(number) * step + offset for number in numbers[order]]
 
 
@@ -207,7 +208,7 @@ def _float_patterns(constants: Sequence[float]) -> list[_Pattern]:
         )
     ]
     return [
-        _Pattern("0", _values(0.0), alike=True),
+        _Pattern(ZERO, _values(0.0), alike=True),
         _Pattern("combinations of -1, 0 and 1", _signs),
         _Pattern("whole numbers", _multiples(1.0)),
         _Pattern("both ends", _both_ends),

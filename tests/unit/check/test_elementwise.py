@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from onnxproof.check.budget import Budget, budget_for, one_class
-from onnxproof.check.class_budget import ClassBudget
 from onnxproof.check.elementwise import Comparison
 from onnxproof.records import OutputParity
+from tests.helpers.graphs import class_of
 from tests.helpers.specs import spec_of
 
 NAN, INF = float("nan"), float("inf")
@@ -178,7 +178,7 @@ def test_ulps_are_counted_where_the_output_is_not_near_zero() -> None:
 
 
 def test_cosine_and_sqnr_are_of_the_class_that_does_worst() -> None:
-    budget = Budget((ClassBudget(0.0, 64, 1, 1), ClassBudget(1024, 64, 5e3, 1)), 0.0, "noise")
+    budget = Budget((class_of(0.0, 64, 1, 1), class_of(1024, 64, 5e3, 1)), 0.0, "noise")
     small, large = np.ones(64), np.full(64, 5e3)
     row = compared(budget, ([*small, *large], [*-small, *large]))
     assert row.cosine == pytest.approx(-1)
@@ -188,7 +188,7 @@ def test_cosine_and_sqnr_are_of_the_class_that_does_worst() -> None:
 
 
 def test_a_few_small_elements_say_nothing_of_the_direction() -> None:
-    budget = Budget((ClassBudget(0.0, 1, 1e-7, 1), ClassBudget(1, 2, 3.5, 1)), 0.0, "noise")
+    budget = Budget((class_of(0.0, 1, 1e-7, 1), class_of(1, 2, 3.5, 1)), 0.0, "noise")
     row = compared(budget, ([1e-7, 3.0, 4.0], [-1e-7, 3.0, 4.5]))
     assert row.cosine == pytest.approx((9 + 18) / (5 * np.hypot(3, 4.5)))
 
@@ -201,7 +201,7 @@ def test_rows_with_another_best_class_are_counted() -> None:
 
 
 def test_the_best_class_is_looked_for_beside_fills() -> None:
-    budget = Budget((ClassBudget(0.0, 4, 3, 9),), 0.0, "noise", fills=((1e9, 1.0),))
+    budget = Budget((class_of(0.0, 4, 3, 9),), 0.0, "noise", fills=((1e9, 1.0),))
     row = compared(budget, ([[1e9, 2, 3], [1e9, 5, 4]], [[1e9, 3, 2], [1e9, 5, 4]]))
     assert (row.rows, row.same_top1) == (2, 1)
 
@@ -210,14 +210,14 @@ def test_the_best_class_is_looked_for_beside_fills() -> None:
 def test_a_fill_is_equal_up_to_rounding_and_belongs_to_no_class(
     actual: float, mismatched: int
 ) -> None:
-    budget = Budget((ClassBudget(0.0, 1, 1, 1e-6),), 0.0, "noise", fills=((-1e9, 100.0),))
+    budget = Budget((class_of(0.0, 1, 1, 1e-6),), 0.0, "noise", fills=((-1e9, 100.0),))
     row = compared(budget, ([1.0, -1e9], [1.0, actual]))
     assert (row.mismatched, row.fills[0].mismatched) == (mismatched, mismatched)
     assert (row.fills[0].elements, row.classes[0].mismatched) == (1, 0)
 
 
 def test_elements_of_each_class_have_the_tolerance_of_that_class() -> None:
-    budget = Budget((ClassBudget(0.5, 1, 1, 1e-3), ClassBudget(1024, 1, 5e3, 1)), 0.0, "noise")
+    budget = Budget((class_of(0.5, 1, 1, 1e-3), class_of(1024, 1, 5e3, 1)), 0.0, "noise")
     row = compared(budget, ([0.25, 1.0, 5e3], [0.2505, 1.5, 5000.5]))
     assert (row.mismatched, row.worst_index, row.atol) == (1, (1,), 1e-3)
     assert [found.mismatched for found in row.classes] == [1, 0]
@@ -225,7 +225,7 @@ def test_elements_of_each_class_have_the_tolerance_of_that_class() -> None:
 
 @pytest.mark.parametrize(("limit", "beyond"), [(0.4, True), (0.6, False), (None, False)])
 def test_a_class_may_be_too_far_off_as_a_whole(limit: float | None, beyond: bool) -> None:
-    budget = Budget((ClassBudget(0.0, 2, 1, 1, limit),), 0.0, "noise")
+    budget = Budget((class_of(0.0, 2, 1, 1, limit),), 0.0, "noise")
     row = compared(budget, ([1.0, 1.0], [1.5, 0.5]))
     assert row.mismatched == 0
     assert (row.beyond_rms is not None) is beyond

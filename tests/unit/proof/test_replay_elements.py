@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from onnxproof.check.budget import Budget, one_class
-from onnxproof.check.class_budget import ClassBudget
 from onnxproof.check.elementwise import Comparison
 from onnxproof.proof import replay
 from onnxproof.records import Basis
+from tests.helpers.graphs import class_of
 
 SIDES = ("pytorch", "onnx")
 
@@ -33,9 +33,9 @@ def test_each_magnitude_class_and_each_fill_is_judged_as_in_the_check(
 ) -> None:
     budget = Budget(
         (
-            ClassBudget(0.0, 2, 0.0, 1e-4),
-            ClassBudget(1.0, 3, 2.0, 1e-2, 1e-3),
-            ClassBudget(1024.0, 1, 5e3, 1.0, 90.0),
+            class_of(0.0, 2, 0.0, 1e-4),
+            class_of(1.0, 3, 2.0, 1e-2, 1e-3),
+            class_of(1024.0, 1, 5e3, 1.0, 90.0),
         ),
         1e-6,
         "noise",

@@ -11,9 +11,10 @@ from onnxproof.spec.inputs import InputSpec
 
 
 def edges_of(constants: tuple[float, ...] = (), **lines: str) -> dict[str, EdgeFeed]:
-    """By what their inputs hold."""
+    """By their inputs and what these hold."""
     inputs = {name: InputSpec.model_validate(line) for name, line in lines.items()}
-    return {edge.values: edge for edge in edge_feeds(inputs, {"n": 64}, 0, constants)}
+    edges = edge_feeds(inputs, {"n": 64}, 0, constants)
+    return {f"{', '.join(edge.inputs)}: {edge.values}": edge for edge in edges}
 
 
 def values(edges: dict[str, EdgeFeed], label: str) -> Any:
