@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from onnxproof.reference.operator_calls import watch_operators
+
 if TYPE_CHECKING:
     import torch
+    from torch._ops import OpOverload
 
     from onnxproof.samples.generate import Feed
     from onnxproof.source.module import SourceModule
@@ -18,8 +21,6 @@ ELEMENTWISE: Final = (
     "minimum", "mul", "ne", "remainder", "sub", "where",
 )  # fmt: skip
 """Operators in which a tensor without dims is a number."""
-
-
 ORDERING: Final = (
     "argmax", "argmin", "argsort", "kthvalue", "max", "median", "min", "mode", "msort", "nms",
     "sort", "topk",
@@ -39,25 +40,15 @@ def constants_in(source: SourceModule, feed: Feed) -> Constants:
 
     Nothing, and taken to order values, where forward cannot be watched.
     """
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     found: dict[float, None] = {}
     orders: list[bool] = []
 
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            orders.append(func.overloadpacket.__name__ in ORDERING)
-            for value in _numbers(func, args):
-                found.setdefault(abs(value))
-            return func(*args, **(kwargs or {}))
+    def note(func: OpOverload, args: tuple[Any, ...], _kwargs: Any, _result: Any) -> None:
+        orders.append(func.overloadpacket.__name__ in ORDERING)
+        for value in _numbers(func, args):
+            found.setdefault(abs(value))
 
-    try:
-        with torch.compiler.set_stance("force_eager"), Watch():  # type: ignore[no-untyped-call]
-            source(feed)
-    except Exception:  # it ran without: some modules take no mode of PyTorch's dispatcher
+    if not watch_operators(source, feed, note):
         return Constants([], orders=True)
     for buffer in source.model.buffers():
         if _is_table(buffer):
@@ -66,7 +57,7 @@ def constants_in(source: SourceModule, feed: Feed) -> Constants:
     return Constants(telling[:MOST], any(orders))
 
 
-def _numbers(func: Any, args: tuple[Any, ...]) -> list[float]:
+def _numbers(func: OpOverload, args: tuple[Any, ...]) -> list[float]:
     """Of one call of an operator: Python numbers that are no sizes, and tensors without dims."""
     import torch
 

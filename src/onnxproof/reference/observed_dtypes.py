@@ -5,9 +5,9 @@ A graph may do what forward does. What it does beside that, an exporter brought 
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onnxproof.reference.operator_calls import watch_operators
 from onnxproof.samples.generate import draw
 from onnxproof.samples.grid import example_sizes
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch._ops import OpOverload
 
     from onnxproof.source.module import SourceModule
-
-log = logging.getLogger(__name__)
 
 
 class ObservedDtypes(NamedTuple):
@@ -28,30 +26,16 @@ class ObservedDtypes(NamedTuple):
 
 def watch(source: SourceModule) -> ObservedDtypes:
     """Call the module once, and look at each operator that PyTorch runs."""
-    from torch.compiler import set_stance
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     dtypes: set[str] = set()
     normalizes: list[bool] = []
 
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            result = func(*args, **(kwargs or {}))
-            dtypes.update(_dtypes_in((args, kwargs, result)))
-            if "batch_norm" in func._schema.name:
-                normalizes.append(_in_training(func, args, kwargs or {}))
-            return result
+    def note(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        dtypes.update(_dtypes_in((args, kwargs, result)))
+        if "batch_norm" in func._schema.name:
+            normalizes.append(_in_training(func, args, kwargs))
 
     feed = draw(source.spec.inputs, example_sizes(source.spec.dims), source.spec.check.seed, 0)
-    try:
-        # torch.cond and torch.while_loop compile their parts, and would keep what they make below a
-        # mode for all later calls; as they are they take none.
-        with set_stance("force_eager"), Watch():  # type: ignore[no-untyped-call]
-            source(feed)
-    except Exception as error:  # it ran without: some modules take no mode of PyTorch's dispatcher
-        log.info("forward cannot be watched: %s: %s", type(error).__name__, error)
+    if not watch_operators(source, feed, note):
         return ObservedDtypes()
     return ObservedDtypes(tuple(sorted(dtypes)), any(normalizes))
 

@@ -6,17 +6,18 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from onnxproof.reference.operator_calls import watch_operators
 from onnxproof.samples.grid import Sizes
 from onnxproof.spec.dims import Dim
 
 if TYPE_CHECKING:
+    from torch._ops import OpOverload
+
     from onnxproof.samples.generate import Feed
     from onnxproof.source.module import SourceModule
 
 PER_SECOND: Final = 2_000_000_000
 """Operations that count as one second of ``check.seconds``; a slow core does as many."""
-
-
 STEPPING: Final = ("upsample_", "_upsample_", "adaptive_", "_adaptive_", "linspace")
 """Beginnings of names of operators that scale sizes in floating point: an element or an index may
 be another one at one size in a hundred."""
@@ -33,33 +34,24 @@ class CallCost(NamedTuple):
 def count(source: SourceModule, feed: Feed) -> CallCost | None:
     """The work of forward for ``feed``; None where forward cannot be watched."""
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
     from torch.utils.flop_counter import flop_registry
 
     total = [0, 0]
     stepping: list[bool] = []
 
-    class Count(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            result = func(*args, **(kwargs or {}))
-            if (flops := flop_registry.get(func._overloadpacket)) is not None:
-                total[0] += int(flops(*args, **(kwargs or {}), out_val=result))
-            name = func.overloadpacket.__name__
-            steps = name == "arange" and any(isinstance(value, float) for value in args)
-            stepping.append(steps or name.startswith(STEPPING))
-            for leaf in tree_leaves(result):
-                if isinstance(leaf, torch.Tensor):
-                    total[0] += leaf.numel()
-                    total[1] += leaf.numel() * leaf.element_size()
-            return result
+    def note(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        if (flops := flop_registry.get(func._overloadpacket)) is not None:
+            total[0] += int(flops(*args, **kwargs, out_val=result))
+        name = func.overloadpacket.__name__
+        steps = name == "arange" and any(isinstance(value, float) for value in args)
+        stepping.append(steps or name.startswith(STEPPING))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                total[0] += leaf.numel()
+                total[1] += leaf.numel() * leaf.element_size()
 
-    try:
-        with torch.compiler.set_stance("force_eager"), Count():  # type: ignore[no-untyped-call]
-            source(feed)
-    except Exception:  # it ran without: some modules take no mode of PyTorch's dispatcher
+    if not watch_operators(source, feed, note):
         return None
     return CallCost(total[0], total[1], any(stepping))
 
