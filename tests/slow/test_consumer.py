@@ -197,7 +197,7 @@ def test_the_proof_replays_with_onnx_beside_them(consumer: Path, registered: Pat
         """,
     )
     assert found[0] == 0, found[1]
-    assert "the proof holds on CPUExecutionProvider: 20 sets" in found[1]
+    assert "the proof holds on CPUExecutionProvider: 43 sets" in found[1]
 
 
 def predicted_by_pytorch(images: np.ndarray) -> list[int]:

@@ -24,21 +24,29 @@ def by_noise(
     multiple: float,
     least: float,
 ) -> tuple[ClassBudget, ...]:
-    """Of each class a multiple of its noise, and at least ``least`` of its magnitude."""
+    """Of each class a multiple of its noise, and at least ``least`` of its magnitude.
+
+    Elements that were not measured may be what elements of the class above canceled to, and are as
+    noisy as those; so few of them that they can be told by their number move the whole a little.
+    """
     noise = {row.low: row for row in measured}
     found: dict[int, ClassBudget] = {}
     taken: dict[int, tuple[float, float]] = {}  # the largest, and the root mean square
     for number in _from_large_to_small(statistics):
         own, seen = noise.get(low_of(number)), statistics[number]
-        largest, rms = (own.max_abs, own.rms) if own else (0.0, 0.0)
+        largest, rms, canceled = (own.max_abs, own.rms, 0.0) if own else (0.0, 0.0, 0.0)
         above = _class_above(number, statistics)
-        if above is not None and (own is None or own.elements < LEAST_ELEMENTS):
-            largest, rms = max(largest, taken[above][0]), max(rms, taken[above][1])
+        if above is not None:
+            if own is None or own.elements < max(LEAST_ELEMENTS, seen.elements):
+                largest = max(largest, taken[above][0])
+                canceled = largest * min(1.0, _lone(above, statistics) / seen.elements) ** 0.5
+            if own is None or own.elements < LEAST_ELEMENTS:
+                rms = max(rms, taken[above][1])
         elif own is None:
             largest, rms = _as_a_share(number, statistics, noise)
         taken[number] = largest, rms
         atol = max(multiple * largest, least * seen.rms)
-        limit = max(MOST_RMS_SHARE * seen.rms, RMS_MULTIPLE * rms)
+        limit = max(MOST_RMS_SHARE * seen.rms, RMS_MULTIPLE * max(rms, canceled))
         found[number] = _budget(number, seen, atol, limit)
     zeros = noise.get(0.0)
     return _with_zeros(found, statistics, multiple * zeros.max_abs if zeros else 0.0)
@@ -72,8 +80,13 @@ def _class_above(number: int, statistics: Mapping[int, ClassStatistics]) -> int 
     if not larger:
         return None
     nearest = min(larger)
-    lone = max(1, statistics[nearest].elements // LONE)
-    return nearest if nearest == number + 1 or statistics[number].elements <= lone else None
+    few = statistics[number].elements <= _lone(nearest, statistics)
+    return nearest if nearest == number + 1 or few else None
+
+
+def _lone(number: int, statistics: Mapping[int, ClassStatistics]) -> int:
+    """Elements of a class that may by chance lie so near zero that they are in one below."""
+    return max(1, statistics[number].elements // LONE)
 
 
 def _as_a_share(

@@ -98,6 +98,24 @@ def test_too_few_elements_take_the_noise_of_the_class_next_above(elements: int) 
     assert budget.classes[0].atol == pytest.approx(expected, rel=0.2)
 
 
+def test_elements_that_were_not_measured_may_be_what_larger_ones_canceled_to() -> None:
+    noise = {low_of(-1): (64, 1e-12), 1: (5000, 1e-6)}
+    large = ones(5000)
+    every = derived(ones(64, times=1e-2), large, noise=noise)
+    some = derived(ones(500, times=1e-2), large, noise=noise)
+    assert every.classes[0].atol == pytest.approx(32 * EPS * 1.5e-2, rel=0.2)
+    assert some.classes[0].atol == pytest.approx(MULTIPLE * 1e-6)
+    # Five of 500 may be off by that much, not all of them: as a whole a hundredth is allowed.
+    assert some.classes[0].max_rms_diff == pytest.approx(0.01 * some.classes[0].rms)
+
+
+def test_a_few_canceled_elements_may_move_a_class_as_a_whole() -> None:
+    noise = {low_of(-2): (64, 1e-14), low_of(-1): (9000, 1e-7)}
+    small, large = ones(470, times=1e-6), ones(9000, times=1e-3)
+    row = derived(small, large, noise=noise).classes[0]
+    assert row.max_rms_diff == pytest.approx(RMS_MULTIPLE * 1e-7 * (9 / 470) ** 0.5)
+
+
 def test_noise_is_not_taken_across_an_empty_class() -> None:
     budget = derived(ones(20), ones(20, times=3e6), noise={1: (20, 1e-6), low_of(2): (20, 0.3)})
     assert budget.classes[0].atol == pytest.approx(MULTIPLE * 1e-6)
